@@ -1,0 +1,64 @@
+# The one door for chores. `make` alone lists them.
+#
+#   PYTHON       the interpreter .venv is made with (default: the first of python3, python3.13 … that is 3.11+)
+#   TORCH_INDEX  where Linux gets torch from: the CPU build is a tenth of the size of the CUDA one.
+#                `make TORCH_INDEX= …` takes torch from the default index instead.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+PY := .venv/bin/python
+# The stamp is named after the place, so that a tree which was copied together with its .venv installs again.
+STAMP := .venv/installed-$(shell pwd | cksum | cut -d' ' -f1)
+DIR ?= demo
+export NUMBA_CACHE_DIR := $(CURDIR)/.venv/numba
+export PYTHONUNBUFFERED := 1
+
+.PHONY: help demo test check bench serve install clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
+
+demo: $(STAMP) ## fetch MovieLens 100K, train, evaluate, serve, show a feed and say why
+	.venv/bin/feedmill demo
+
+test: check ## lint, types, layers, then every test
+	$(PY) -m pytest
+
+check: $(STAMP) ## lint, formatting, types and layers: everything that runs no code
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	$(PY) .venv/bin/lint-imports --no-logo
+
+bench: $(STAMP) ## p50 and p99 of a feed through HTTP, and what each stage takes of it
+	.venv/bin/feedmill bench
+
+serve: $(STAMP) ## serve the workspace in DIR (default: demo)
+	.venv/bin/feedmill serve --dir $(DIR)
+
+install: $(STAMP) ## make .venv and install feedmill into it with what training and tests need
+
+$(STAMP): pyproject.toml constraints.txt | $(PY)
+	@if [ "$$(uname)" = Linux ] && [ -n "$(TORCH_INDEX)" ]; then \
+		$(PY) -m pip install -q --retries 0 --timeout 15 --no-deps -c constraints.txt --index-url $(TORCH_INDEX) torch \
+		|| echo "no torch from $(TORCH_INDEX); taking it from the default index"; fi
+	$(PY) -m pip install -q -c constraints.txt -e '.[train,dev]'
+	@rm -f .venv/installed-* && touch $@
+
+$(PY):
+	@[ -n "$(PYTHON)" ] || { echo "feedmill needs Python 3.11 or newer and found none ($$(python3 -V 2>&1))."; \
+		echo "  do: install one (Debian and Ubuntu: apt-get install python3.11 python3.11-venv; macOS: brew install python)"; \
+		echo "      and run: make PYTHON=/path/to/python3.11"; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "$(PYTHON) is $$("$(PYTHON)" -V); feedmill needs 3.11 or newer: make PYTHON=/path/to/python3.11"; exit 1; }
+	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+		&& apt-get install -y "python$$("$(PYTHON)" -c 'import sys; print("%d.%d" % sys.version_info[:2])')-venv"; } || { \
+		echo "$(PYTHON) cannot make virtual environments; do: apt-get install python3-venv"; exit 1; }
+	"$(PYTHON)" -m venv .venv
+
+clean: ## remove .venv, caches and builds; workspaces stay
+	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

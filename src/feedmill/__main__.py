@@ -1,0 +1,5 @@
+"""``python -m feedmill`` is ``feedmill``."""
+
+from feedmill.cli.main import main
+
+main()

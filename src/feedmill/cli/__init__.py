@@ -1,0 +1,1 @@
+"""``feedmill …``: one command a file."""

@@ -1,0 +1,153 @@
+"""``feedmill doctor``: is everything here, and if not, what to do."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+import typer
+from rich.markup import escape
+
+from feedmill.cli.options import workspace
+from feedmill.cli.show import out
+from feedmill.core.errors import FeedmillError
+
+BASE = (
+    "numpy",
+    "pyarrow",
+    "polars",
+    "duckdb",
+    "numba",
+    "msgspec",
+    "onnxruntime",
+    "faiss",
+    "fastapi",
+    "uvicorn",
+)
+TRAIN = ("torch", "onnx", "onnxscript")
+DAY_MS = 86_400_000
+
+
+class Finding(NamedTuple):
+    """One check: fine, worth knowing, or broken, with what to do."""
+
+    level: str  # "ok", "note" or "bad"
+    what: str
+    do: str = ""
+
+
+def doctor(
+    folder: Annotated[Path | None, typer.Option("--dir", "-d", help="Also check this workspace.")] = None,
+) -> None:
+    """Check the installation, and a workspace if one is here; exit 1 if anything is broken."""
+    here = Path()
+    if folder is None and (here / "feedmill.toml").exists():
+        folder = here
+    bad = False
+    for finding in [*installation(), *(of_workspace(folder) if folder else ())]:
+        bad = bad or finding.level == "bad"
+        mark = {"ok": "[green]ok[/]  ", "note": "[yellow]note[/]", "bad": "[red]bad[/] "}[finding.level]
+        out.print(f"{mark} {escape(finding.what)}" + (f"\n     do: {escape(finding.do)}" if finding.do else ""))
+    if bad:
+        raise typer.Exit(1)
+
+
+def installation() -> Iterator[Finding]:
+    """Python, packages, a kernel that compiles, a disk that syncs."""
+    is_new = sys.version_info >= (3, 11)
+    yield Finding(
+        "ok" if is_new else "bad",
+        f"Python {sys.version.split()[0]}",
+        "" if is_new else "install Python 3.11+",
+    )
+    yield from _packages(BASE, "bad", "pip install feedmill")
+    yield from _packages(TRAIN, "note", "to train here: pip install 'feedmill[train]'")
+    yield _kernels()
+    free = shutil.disk_usage(Path.cwd()).free / 1e9
+    yield Finding("ok" if free > 1 else "bad", f"{free:.1f} GB free on this disk", "" if free > 1 else "make room")
+    yield Finding("ok", f"{os.cpu_count()} cores; a durable write takes {_fsync_ms():.1f} ms on this disk")
+
+
+def _packages(names: tuple[str, ...], level: str, do: str) -> Iterator[Finding]:
+    missing = []
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except ImportError as e:
+            missing.append(f"{name} ({e})")
+    if missing:
+        yield Finding(level, f"cannot be imported: {', '.join(missing)}", do)
+    else:
+        yield Finding("ok", f"packages: {', '.join(names)}")
+
+
+def _kernels() -> Finding:
+    from feedmill.state import warm
+
+    start = time.perf_counter()
+    try:
+        warm()
+    except Exception as e:
+        return Finding("bad", f"kernels do not compile: {e}", "pip install -U numba llvmlite")
+    return Finding("ok", f"kernels ready in {time.perf_counter() - start:.1f} s (compiled once, then cached)")
+
+
+def _fsync_ms() -> float:
+    with tempfile.NamedTemporaryFile(dir=".") as file:
+        start = time.perf_counter()
+        for _ in range(10):
+            file.write(b"x")
+            file.flush()
+            os.fsync(file.fileno())
+        return (time.perf_counter() - start) * 100
+
+
+def of_workspace(folder: Path) -> Iterator[Finding]:
+    """Config, log, artifact of a workspace."""
+    from feedmill.cli.start import parameters
+    from feedmill.serve.restore import open_log
+
+    try:
+        at = workspace(folder)
+        yield Finding("ok", f"{folder}/feedmill.toml: {len(parameters(at))} parameters")
+        log = open_log(at)
+    except FeedmillError as e:
+        yield Finding("bad", e.given, e.fix or e.expected)
+        return
+    try:
+        yield from _log(log, at.raw.get("serve", {}).get("clock", "wall"))
+        yield _artifact(at.artifacts)
+    except FeedmillError as e:
+        yield Finding("bad", e.given, e.fix or e.expected)
+    finally:
+        log.close()
+
+
+def _log(log: object, clock: str) -> Iterator[Finding]:
+    end: int = log.end  # type: ignore[attr-defined]
+    if end == 0:
+        yield Finding("note", "the log is empty", "feedmill ingest FILE, or feedmill data import ml-100k")
+        return
+    newest = int(log.read(end - 1)[0].numpy("time_ms").max())  # type: ignore[attr-defined]
+    days = (time.time() * 1e3 - newest) / DAY_MS
+    yield Finding("ok", f"the log holds {end:,} events, the newest {days:,.0f} days old")
+    if days > 60 and clock == "wall":
+        yield Finding(
+            "note", "an old log served by today's clock looks empty to recent counters", 'serve.clock = "log"'
+        )
+
+
+def _artifact(root: Path) -> Finding:
+    from feedmill.publish import current, load
+
+    if current(root) is None:
+        return Finding("note", "no model is promoted: feeds fall back to popularity", "feedmill train")
+    artifact = load(root)
+    return Finding("ok", f"version {artifact.version} serves: {', '.join(artifact.parts)}")

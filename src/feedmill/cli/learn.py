@@ -1,0 +1,96 @@
+"""``feedmill train`` and ``feedmill evaluate``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from feedmill.cli import show
+from feedmill.cli.options import HERE, Dir, Json, Set, workspace
+from feedmill.core.errors import ConfigError, DataError
+from feedmill.core.workspace import Workspace
+from feedmill.metrics import rows
+from feedmill.serve.evaluate import Evaluation
+
+
+def train(
+    folder: Dir = HERE,
+    settings: Set = None,
+    no_evaluate: Annotated[bool, typer.Option("--no-evaluate", help="Publish without measuring.")] = False,
+    json: Json = None,
+) -> None:
+    """Fold the log, build channels, train models, evaluate, publish a version and promote it."""
+    version, evaluation = run(workspace(folder, settings), measure=not no_evaluate)
+    if evaluation is not None and json is not None:
+        rows.write(show.evaluation_rows(evaluation), json)
+    typer.echo(f"published and promoted version {version}")
+
+
+def run(at: Workspace, *, measure: bool = True) -> tuple[str, Evaluation | None]:
+    """Train, evaluate, print, publish, promote; the version and what was measured."""
+    from feedmill.publish import PublishConfig, collect, promote, write
+    from feedmill.serve.evaluate import evaluate as measured
+    from feedmill.serve.restore import open_log
+
+    fit = _trainer()
+    log = open_log(at)
+    try:
+        fitted = fit(at, log)
+    finally:
+        log.close()
+    about, evaluation = dict(fitted.about), None
+    typer.echo(f"samples: {about['n_samples']:,} rows; {about['negatives']}")
+    if measure and len(fitted.split.test):
+        evaluation = measured(at, fitted.parts, about, fitted.events, fitted.split)
+        show.evaluation(evaluation)
+        about["metrics"] = metrics(evaluation)
+    config = at.section("publish", PublishConfig)
+    version = write(at.artifacts, fitted.parts, about)
+    promote(at.artifacts, version, config.gate)
+    collect(at.artifacts, config.keep)
+    return version, evaluation
+
+
+def metrics(e: Evaluation) -> Mapping[str, Any]:
+    """The figures a version is judged by, as they stand in its manifest."""
+    return {
+        "ndcg_10": {line.what: round(line.ndcg_10.mean, 6) for line in e.lines},
+        "auc": {head: round(auc.mean, 6) for head, auc in e.auc.items()},
+    }
+
+
+def _trainer() -> Any:
+    try:
+        from feedmill.train import fit
+    except ModuleNotFoundError as e:
+        raise ConfigError(f"training needs {e.name}", "the train extra", "pip install 'feedmill[train]'") from None
+    return fit
+
+
+def evaluate(folder: Dir = HERE, settings: Set = None, json: Json = None) -> None:
+    """Measure the promoted version on what its training held out, through the serving path."""
+    from feedmill.publish import load
+    from feedmill.samples.splits import EvaluateConfig, split
+    from feedmill.serve.evaluate import evaluate as measured
+    from feedmill.serve.restore import open_log, read_all
+
+    at = workspace(folder, settings)
+    artifact = load(at.artifacts)
+    log = open_log(at)
+    try:
+        events = read_all(log, int(artifact.about["offset"]))
+    finally:
+        log.close()
+    held = split(events, at.section("evaluate", EvaluateConfig))
+    if held.hash != artifact.about["split_hash"]:
+        raise DataError(
+            f"split {held.hash} ({held.name})",
+            f"{artifact.about['split_hash']} ({artifact.about['split']}), what version {artifact.version} held out",
+            "undo the change to [evaluate], or train again",
+        )
+    evaluation = measured(at, artifact.parts, artifact.about, events, held)
+    show.evaluation(evaluation)
+    if json is not None:
+        rows.write(show.evaluation_rows(evaluation), json)

@@ -1,0 +1,61 @@
+"""The ``feedmill`` command: mounts the sub-commands and turns errors into words."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+# Compiled kernels are kept beside the interpreter, so that they are compiled once per environment; before numba is
+# imported by anything.
+if os.access(sys.prefix, os.W_OK):
+    os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(sys.prefix) / "numba"))
+
+import typer
+from rich.markup import escape
+
+from feedmill.core.version import __version__
+from feedmill.cli import bench, data, demo, doctor, feed, learn, models, start
+from feedmill.core.errors import FeedmillError
+from feedmill.core.progress import console
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="A log of what people saw and did -> a feed that keeps learning.",
+    epilog="Start with: feedmill demo. Or, on your own log: init, ingest, train, evaluate, serve.",
+)
+for command in (
+    *(demo.demo, start.init, start.config, data.ingest, learn.train, learn.evaluate),
+    *(feed.serve, feed.recommend, feed.trace, doctor.doctor),
+):
+    app.command()(command)
+app.add_typer(data.data_app, name="data")
+app.add_typer(models.models_app, name="models")
+app.add_typer(bench.bench_app, name="bench")
+
+
+@app.callback(invoke_without_command=True)
+def version(
+    ctx: typer.Context, show: bool = typer.Option(False, "--version", help="Print the version and exit.")
+) -> None:
+    """Options before any command."""
+    if show:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run, and say what went wrong in words: exit 1 for an error with a cause, 130 for Ctrl-C."""
+    try:
+        app()
+    except FeedmillError as error:
+        console.print(f"[bold red]error:[/] {escape(str(error))}")
+        sys.exit(1)
+    except KeyboardInterrupt:
+        console.print("\nstopped. What was acknowledged is in the log; run the same command again to go on.")
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)

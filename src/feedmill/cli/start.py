@@ -1,0 +1,109 @@
+"""``feedmill init`` and ``feedmill config``."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from feedmill.cli.options import HERE, Dir, Set, workspace
+from feedmill.core.config import explain
+from feedmill.core.workspace import Workspace
+
+
+def template() -> str:
+    """The commented feedmill.toml that ``init`` writes."""
+    return (resources.files("feedmill.cli") / "feedmill.toml").read_text("utf-8")
+
+
+def init(folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to make.")]) -> None:
+    """Make a workspace: a folder with a commented feedmill.toml."""
+    Workspace.create(folder, template())
+    typer.echo(f"made {folder / 'feedmill.toml'}")
+    typer.echo(f"next: feedmill ingest events.parquet --map map.toml --dir {folder}")
+
+
+def config(
+    folder: Dir = HERE,
+    settings: Set = None,
+    explained: Annotated[bool, typer.Option("--explain", help="With what each parameter means.")] = False,
+) -> None:
+    """Check the config and print it, defaults merged in."""
+    table = Table("parameter", "value", *(["meaning"] if explained else []), box=None, header_style="bold")
+    for path, value, meaning in parameters(workspace(folder, settings)):
+        table.add_row(path, escape(repr(value)), *([escape(meaning)] if explained else []))
+    Console(width=None if explained else 120).print(table)
+
+
+def parameters(at: Workspace) -> list[tuple[str, Any, str]]:
+    """Every parameter the workspace runs with: (dotted path, value, description).
+
+    Raises:
+        ConfigError: any section that would be refused when used.
+    """
+    from feedmill.features import FeaturesConfig
+    from feedmill.publish import PublishConfig
+    from feedmill.rerank import RULES, FusionConfig
+    from feedmill.retrieval import CHANNELS
+    from feedmill.samples import InterestConfig, SamplesConfig
+    from feedmill.samples.splits import EvaluateConfig
+    from feedmill.serve.build import FILTERS_DEFAULT
+    from feedmill.serve.config import ChannelOwn, PrerankConfig, RetrievalConfig, ServeConfig
+    from feedmill.serve.filters import FILTERS
+    from feedmill.state import StateConfig
+
+    out: list[tuple[str, Any, str]] = []
+
+    def section(name: str, kind: type[msgspec.Struct], drop: list[str] | None = None) -> None:
+        out.extend(explain(at.section(name, kind, drop or []), name))
+
+    section("serve", ServeConfig)
+    section("state", StateConfig)
+    section("samples", SamplesConfig, ["interest"])
+    section("samples.interest", InterestConfig)
+    section("features", FeaturesConfig)
+    section("retrieval", RetrievalConfig, ["channels"])
+    for c in at.components("retrieval.channels", CHANNELS, own=ChannelOwn.__struct_fields__):
+        where = f"retrieval.channels.{c.name}"
+        out.append((f"{where}.kind", c.kind, ""))
+        out.extend(explain(msgspec.convert(c.own, ChannelOwn), where))
+        out.extend(explain(c.config, where))
+    at = Workspace(at.path, {**at.raw, "filters": {**FILTERS_DEFAULT, **at.raw.get("filters", {})}})
+    for c in at.components("filters", FILTERS):
+        out.append((f"filters.{c.name}", True, ""))
+        out.extend(explain(c.config, f"filters.{c.name}"))
+    section("prerank", PrerankConfig)
+    out.extend(_trained(at))
+    section("rerank.fusion", FusionConfig)
+    for i, c in enumerate(at.components("rerank.rules", RULES)):
+        out.append((f"rerank.rules[{i}].kind", c.kind, ""))
+        out.extend(explain(c.config, f"rerank.rules[{i}]"))
+    section("evaluate", EvaluateConfig)
+    section("publish", PublishConfig)
+    return out
+
+
+def _trained(at: Workspace) -> list[tuple[str, Any, str]]:
+    """[train] and the models' own parameters, where torch is installed."""
+    try:
+        from feedmill.train.config import TrainConfig
+        from feedmill.train.plans import Plans
+    except ModuleNotFoundError:
+        return [("train", "not installed", "pip install 'feedmill[train]'")]
+    towers = [k for k, v in at.raw.get("train", {}).items() if isinstance(v, dict)]
+    out = list(explain(at.section("train", TrainConfig, towers), "train"))
+    plans = Plans.of(at)
+    blocks = [(f"train.{name}", *pair) for name, pair in plans.towers.items()]
+    if plans.ranker is not None:
+        blocks.append(("rank", plans.ranker, plans.fitting))
+    for where, chosen, fitting in blocks:
+        out.append((f"{where}.kind", chosen.kind, ""))
+        out.extend(explain(chosen.config, where))
+        out.extend(explain(fitting, where))
+    return out

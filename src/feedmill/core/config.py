@@ -1,0 +1,128 @@
+"""Typed configuration: a frozen struct beside each component declares its parameters once.
+
+A struct is a ``msgspec.Struct`` whose fields carry range and description in ``Annotated[..., Meta(...)]``;
+``explain`` prints them, ``convert`` checks them, and an unknown key is an error that names the nearest.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from feedmill.core.errors import ConfigError
+
+S = TypeVar("S")
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What every parameter struct derives from."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """'did you mean …?' for a mistyped name, or nothing."""
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f'did you mean "{close[0]}"?' if close else ""
+
+
+def convert(raw: Mapping[str, Any], kind: type[S], at: str = "") -> S:
+    """Raw TOML values -> a checked struct.
+
+    Raises:
+        ConfigError: an unknown key (with the nearest known one), a wrong type, or a value out of range.
+    """
+    _refuse_unknown(raw, kind, at)
+    try:
+        return msgspec.convert(dict(raw), kind)
+    except msgspec.ValidationError as e:
+        what, _, where = str(e).partition(" - at `$")
+        path = ".".join(p for p in (at, where.strip("`").lstrip(".")) if p)
+        value = _value_at(raw, where.strip("`").lstrip("."))
+        raise ConfigError(f"{path or 'config'} = {value!r}", what, "run `feedmill config --explain`") from None
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """A TOML file as a dict.
+
+    Raises:
+        ConfigError: the file is missing or is not TOML; the message has the line.
+    """
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(
+            f"no file {path}", "a feedmill workspace with a feedmill.toml", "run `feedmill init DIR` to make one"
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
+        raise ConfigError(f"{path} is not TOML: {e}", "TOML, see https://toml.io", f"mend {path}") from None
+
+
+def override(raw: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of ``raw`` with dotted paths set: ``{"rerank.fusion.like": 0.8}``."""
+    out: dict[str, Any] = _copy(raw)
+    for path, value in changes.items():
+        *folders, last = path.split(".")
+        node = out
+        for f in folders:
+            node = node.setdefault(f, {})
+            if not isinstance(node, dict):
+                raise ConfigError(f"override {path}", f'"{f}" to be a section, not {node!r}')
+        node[last] = value
+    return out
+
+
+def explain(config: msgspec.Struct, at: str = "") -> Iterator[tuple[str, Any, str]]:
+    """Every parameter as (dotted path, value, description with its range)."""
+    for field in msgspec.inspect.type_info(type(config)).fields:  # type: ignore[attr-defined]
+        value, path = getattr(config, field.name), f"{at}.{field.name}" if at else field.name
+        if isinstance(value, msgspec.Struct):
+            yield from explain(value, path)
+        elif isinstance(value, dict) and any(isinstance(v, msgspec.Struct) for v in value.values()):
+            for k, v in value.items():
+                yield from explain(v, f"{path}.{k}")
+        else:
+            yield path, value, _describe(field.type)
+
+
+def _describe(info: Any) -> str:
+    words: list[str] = []
+    while isinstance(info, msgspec.inspect.Metadata):
+        words.append((info.extra_json_schema or {}).get("description", ""))
+        info = info.type
+    bounds = [f"{sign} {getattr(info, k)}" for k, sign in _BOUNDS if getattr(info, k, None) is not None]
+    if bounds:
+        words.append(f"({', '.join(bounds)})")
+    return " ".join(w for w in words if w)
+
+
+_BOUNDS = (("gt", ">"), ("ge", ">="), ("lt", "<"), ("le", "<="))
+
+
+def _refuse_unknown(raw: Mapping[str, Any], kind: Any, at: str) -> None:
+    if not (isinstance(kind, type) and issubclass(kind, msgspec.Struct)):
+        return
+    known = {f.encode_name: f for f in msgspec.structs.fields(kind)}
+    for key, value in raw.items():
+        path = f"{at}.{key}" if at else key
+        if key not in known:
+            raise ConfigError(f'unknown key "{path}"', f"one of {sorted(known)}", nearest(key, known))
+        if isinstance(value, Mapping):
+            _refuse_unknown(value, known[key].type, path)
+
+
+def _value_at(raw: Any, path: str) -> Any:
+    for part in filter(None, re.split(r"[.\[\]]+", path)):
+        try:
+            raw = raw[int(part)] if isinstance(raw, list) else raw[part]
+        except (KeyError, IndexError, TypeError, ValueError):
+            return None
+    return raw
+
+
+def _copy(raw: Any) -> Any:
+    return {k: _copy(v) for k, v in raw.items()} if isinstance(raw, Mapping) else raw

@@ -1,0 +1,152 @@
+"""FeatureSpec: which columns a model reads, in which order. Its hash travels with the model.
+
+A **field** is a bag of ids (a single id is a bag of one) whose embeddings are averaged; every field names the
+table its ids belong to, so the history of watched items and the candidate item share one table (Covington et
+al. 2016). A **numeric** is one column of the state's counters and cross features, normalised by quantiles and
+given to the model as x, x² and sqrt(x).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from feedmill.core.batches import LANES
+from feedmill.core.config import Config
+from feedmill.core.errors import ArtifactError
+
+POWERS = 3  # x, x², sqrt(x)
+
+
+class FeaturesConfig(Config, frozen=True):
+    """Section ``[features]``: what the models read of the log."""
+
+    histories: Annotated[
+        dict[str, list[int]],
+        Meta(description="lane -> lengths; each length is a field, the average of that many newest items"),
+    ] = msgspec.field(default_factory=lambda: {"clicked": [3, 10, 50], "liked": [20]})
+    attributes: Annotated[bool, Meta(description="use every categorical attribute of users and items")] = True
+    context: Annotated[bool, Meta(description="use hour of day and weekday (UTC)")] = True
+    rates: Annotated[
+        tuple[str, ...], Meta(description="smoothed ratios of two counters, per user, item, author, topic")
+    ] = ("like.all/click.all", "click.all/impression.all")
+    prior_count: Annotated[float, Meta(gt=0, description="strength of a rate's prior, in events")] = 20.0
+    n_quantiles: Annotated[int, Meta(ge=2, le=1024, description="edges of the quantile normalisation")] = 64
+    min_count: Annotated[int, Meta(ge=1, description="ids seen less often share the zero vector")] = 2
+
+
+class Field(msgspec.Struct, frozen=True):
+    """``width`` ids from ``source`` ("user.clicked", "item.topics", …), looked up in ``table``."""
+
+    name: str
+    side: Literal["user", "item"]
+    source: str
+    table: str
+    width: int = 1
+
+
+class Numeric(msgspec.Struct, frozen=True):
+    """One number from ``source``: "item.click.1d", "cross.author_last_s" or "rate.item.like.all/click.all"."""
+
+    source: str
+    side: Literal["user", "item"]
+
+
+class FeatureSpec(msgspec.Struct, frozen=True):
+    """The fields and numerics of one model.
+
+    Attributes:
+        tables: table name -> rows in the fused embedding table, zero vector not counted.
+        state_hash: what the state counted when the spec was fitted; a state that counts otherwise is refused.
+    """
+
+    fields: tuple[Field, ...]
+    numerics: tuple[Numeric, ...]
+    tables: dict[str, int]
+    n_quantiles: int
+    prior_count: float
+    state_hash: str
+
+    @property
+    def hash(self) -> str:
+        """Hex digest of everything above."""
+        return hashlib.sha256(msgspec.json.encode(self, order="deterministic")).hexdigest()[:16]
+
+    @property
+    def n_rows(self) -> int:
+        """Rows of the fused embedding table; row 0 is the zero vector."""
+        return 1 + sum(self.tables.values())
+
+    def side(self, side: str) -> tuple[Field, ...]:
+        return tuple(f for f in self.fields if f.side == side)
+
+    def numeric(self, side: str) -> tuple[Numeric, ...]:
+        return tuple(n for n in self.numerics if n.side == side)
+
+    def starts(self, side: str) -> list[int]:
+        """Offsets of each field's ids in a row: field f has ids[starts[f]:starts[f + 1]]."""
+        out = [0]
+        for f in self.side(side):
+            out.append(out[-1] + f.width)
+        return out
+
+    def offsets(self) -> dict[str, int]:
+        """Table name -> the fused row before its first."""
+        out, at = {}, 0
+        for name, n in self.tables.items():
+            out[name] = at
+            at += n
+        return out
+
+    def check(self, state_hash: str, recorded: str = "") -> None:
+        """Refuse to serve with other features than the model was trained on.
+
+        Raises:
+            ArtifactError: the state counts other things, or the spec is not the one that was recorded.
+        """
+        if recorded and recorded != self.hash:
+            raise ArtifactError(
+                f"feature spec {self.hash}",
+                f"{recorded}, as the artifact's manifest says",
+                "run `feedmill train`",
+            )
+        if state_hash != self.state_hash:
+            raise ArtifactError(
+                f"the state's settings ({state_hash}) are not those the model was trained with",
+                f"state settings {self.state_hash}",
+                "undo the change to [state] in feedmill.toml, or run `feedmill train`",
+            )
+
+
+def lanes(config: FeaturesConfig) -> list[tuple[str, int]]:
+    """(lane, length) pairs, refusing lanes the state does not keep."""
+    from feedmill.core.config import nearest
+    from feedmill.core.errors import ConfigError
+
+    for lane in config.histories:
+        if lane not in LANES:
+            raise ConfigError(f'features.histories: no lane "{lane}"', f"one of {list(LANES)}", nearest(lane, LANES))
+    return [(lane, n) for lane, lengths in config.histories.items() for n in lengths]
+
+
+def as_dict(spec: FeatureSpec) -> dict[str, Any]:
+    """Plain values for a manifest; ``FeatureSpec`` comes back with ``from_dict``."""
+    plain: dict[str, Any] = msgspec.to_builtins(spec)
+    return plain
+
+
+def from_dict(plain: Any) -> FeatureSpec:
+    """The inverse of ``as_dict``.
+
+    Raises:
+        ArtifactError: not a spec this version understands.
+    """
+    try:
+        return msgspec.convert(plain, FeatureSpec)
+    except msgspec.ValidationError as e:
+        raise ArtifactError(
+            f"a feature spec that cannot be read: {e}", "one this version wrote", "train again"
+        ) from None

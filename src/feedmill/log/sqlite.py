@@ -1,0 +1,197 @@
+"""The embedded event log: one SQLite file, one row per columnar micro-batch."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from threading import Condition, Lock
+from time import monotonic
+from zlib import crc32
+
+import pyarrow as pa
+
+from feedmill.core.errors import LogError
+from feedmill.core.events import SCHEMA, EventBatch
+from feedmill.core.protocols import Receipt
+from feedmill.log.cut import after_row, check_bounds, micro_batches, only_new, window
+from feedmill.log.sqlite_errors import in_words
+from feedmill.log.sqlite_file import connect
+
+_ZSTD_BYTES = 4096  # below this compressing saves less than a page
+_TURN_MS = 3  # SQLite backs off to 100 ms, which starves a process beside a busy one: ask again sooner
+_POLL_S = 0.05  # how soon wait() sees another process's append
+_END = "SELECT first_offset + n FROM batches ORDER BY first_offset DESC LIMIT 1"
+_FROM = (
+    "SELECT first_offset, raw_size, crc, data FROM batches WHERE first_offset >= "
+    "(SELECT max(first_offset) FROM batches WHERE first_offset <= ?) ORDER BY first_offset"
+)
+
+
+class SqliteLog:
+    """An ``EventLog`` in a SQLite file (WAL, an fsync for each append).
+
+    Threads may share it and several processes may open one file: appends take turns, reads wait for no one.
+    A batch and what makes it idempotent (its event ids, its source's highest row) are one transaction.
+
+    Args:
+        path: the file; made if it does not exist.
+        busy_s: how long an append waits for its turn before it gives up.
+
+    Raises:
+        LogError: the file is not an event log, is of a newer feedmill, or cannot be opened.
+    """
+
+    def __init__(self, path: Path | str, busy_s: float = 30.0) -> None:
+        self.path = str(path)
+        self._busy_s = busy_s
+        self._zstd = pa.Codec("zstd", compression_level=1)
+        self._writer = connect(self.path, busy_s)
+        self._writer.execute(f"PRAGMA busy_timeout = {_TURN_MS}")
+        self._writing = Lock()
+        self._idle: list[sqlite3.Connection] = []  # connections for reading; list.pop and append are atomic
+        self._grown = Condition()
+        self._closed = False
+
+    @property
+    def end(self) -> int:
+        """The offset after the last event.
+
+        Raises:
+            LogError: the file cannot be read.
+        """
+        with self._reader() as reader:
+            return _end(reader)
+
+    def append(self, batch: EventBatch) -> Receipt:
+        """See ``EventLog.append``; one transaction and one fsync, however large the batch."""
+        if not len(batch):
+            return Receipt(self.end, 0, 0)
+        with self._writing:
+            self._check_open()
+            with in_words(self.path), _transaction(self._writer, self._busy_s) as writer:
+                fresh = self._fresh(writer, batch)
+                end = self._insert(writer, fresh)
+        with self._grown:
+            self._grown.notify_all()
+        return Receipt(end, len(fresh), len(batch) - len(fresh))
+
+    def read(self, offset: int, limit: int = 65_536) -> tuple[EventBatch, int]:
+        """See ``EventLog.read``.
+
+        Raises:
+            LogError: there is no such offset, or the file cannot be read.
+        """
+        with self._reader() as reader:
+            check_bounds(offset, limit, _end(reader))
+            with closing(reader.execute(_FROM, (offset,))) as rows:
+                found = window(((row[0], self._decode(*row)) for row in rows), offset, limit)
+        return found, offset + len(found)
+
+    def wait(self, offset: int, timeout_s: float) -> bool:
+        """Sleeps until there are events after ``offset``, from any process; False when none came in time."""
+        until = monotonic() + timeout_s
+        with self._grown:
+            while self.end <= offset:
+                left = until - monotonic()
+                if left <= 0:
+                    return False
+                self._grown.wait(min(left, _POLL_S))  # this process wakes it, others are seen by looking
+        return True
+
+    def close(self) -> None:
+        """Waits for an append in progress; reads and appends are refused from now on."""
+        with self._writing:
+            self._closed = True
+            self._writer.close()
+        while self._idle:
+            self._idle.pop().close()
+
+    def _fresh(self, writer: sqlite3.Connection, batch: EventBatch) -> EventBatch:
+        """What the log does not have of ``batch``, noting that it soon will."""
+        fresh = batch
+        if batch.source:
+            row = writer.execute("SELECT next_row FROM sources WHERE source = ?", (batch.source,)).fetchone()
+            fresh = after_row(batch, row[0] if row else 0)
+            stop = batch.source_row + len(batch)
+            writer.execute(
+                "INSERT INTO sources VALUES (?, ?) "
+                "ON CONFLICT (source) DO UPDATE SET next_row = max(next_row, excluded.next_row)",
+                (batch.source, stop),
+            )
+        note = "INSERT OR IGNORE INTO event_ids VALUES (?)"
+        return only_new(fresh, lambda event_id: writer.execute(note, (event_id,)).rowcount > 0)
+
+    def _insert(self, writer: sqlite3.Connection, fresh: EventBatch) -> int:
+        end = _end(writer)
+        for piece in micro_batches(fresh):
+            row = (end, len(piece), *self._encode(piece.table))
+            writer.execute("INSERT INTO batches VALUES (?, ?, ?, ?, ?)", row)
+            end += len(piece)
+        return end
+
+    def _encode(self, table: pa.RecordBatch) -> tuple[int, int, pa.Buffer]:
+        raw = table.serialize()
+        data, raw_size = (raw, 0) if raw.size < _ZSTD_BYTES else (self._zstd.compress(raw), raw.size)
+        return raw_size, crc32(data), data
+
+    def _decode(self, first: int, raw_size: int, crc: int, data: bytes) -> pa.RecordBatch:
+        if crc32(data) != crc:  # SQLite itself does not notice a flipped bit in a blob
+            raise LogError(
+                f"log {self.path} is damaged at offset {first}",
+                "an undamaged event log",
+                "bring it back from a backup",
+            )
+        raw = pa.py_buffer(data)
+        if raw_size:
+            raw = pa.decompress(raw, decompressed_size=raw_size, codec="zstd")
+        return pa.ipc.read_record_batch(raw, SCHEMA)
+
+    @contextmanager
+    def _reader(self) -> Iterator[sqlite3.Connection]:
+        """A connection of one's own for a moment, so that readers wait for nobody."""
+        self._check_open()
+        try:
+            reader = self._idle.pop()
+        except IndexError:
+            reader = connect(self.path, self._busy_s)
+        try:
+            with in_words(self.path):
+                yield reader
+        finally:
+            self._idle.append(reader)
+            if self._closed:
+                reader.close()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise LogError(f"log {self.path} is closed", "an open log", "open it again")
+
+
+@contextmanager
+def _transaction(writer: sqlite3.Connection, busy_s: float) -> Iterator[sqlite3.Connection]:
+    """All or nothing; takes the right to write at once, so that what is read inside stays true."""
+    _begin(writer, monotonic() + busy_s)
+    try:
+        yield writer
+        writer.execute("COMMIT")
+    except BaseException:
+        if writer.in_transaction:  # SQLite itself rolls back on some errors
+            writer.execute("ROLLBACK")
+        raise
+
+
+def _begin(writer: sqlite3.Connection, until: float) -> None:
+    while True:
+        try:
+            writer.execute("BEGIN IMMEDIATE")
+            return
+        except sqlite3.OperationalError as e:
+            if not e.sqlite_errorname.startswith("SQLITE_BUSY") or monotonic() > until:
+                raise
+
+
+def _end(connection: sqlite3.Connection) -> int:
+    row = connection.execute(_END).fetchone()
+    return int(row[0]) if row else 0

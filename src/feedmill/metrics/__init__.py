@@ -1,0 +1,1 @@
+"""Offline metrics in NumPy: ranking, classification, calibration, catalogue, and intervals over users."""

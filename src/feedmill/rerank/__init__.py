@@ -1,0 +1,19 @@
+"""Re-rank: the heads' scores become one value (``fuse``), then rules see to the slate as a whole."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from feedmill.core.registry import Registry
+from feedmill.rerank.chain import apply_rules
+from feedmill.rerank.fusion import FusionConfig, check, fuse
+
+RULES: Registry[Any] = Registry(
+    "rule",
+    {
+        "mmr": "feedmill.rerank.mmr:MMR",
+        "window": "feedmill.rerank.window:Window",
+    },
+)
+
+__all__ = ["RULES", "FusionConfig", "apply_rules", "check", "fuse"]

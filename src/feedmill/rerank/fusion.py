@@ -1,0 +1,73 @@
+"""Fusion: what the heads predict of a candidate becomes the one value it is ordered by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+import numpy as np
+from msgspec import Meta
+
+from feedmill.core.batches import CandidateBatch, Floats
+from feedmill.core.config import Config, nearest
+from feedmill.core.errors import ConfigError
+from feedmill.core.protocols import finite
+
+PRERANK = "prerank"
+RANK_OFFSET = 60  # of reciprocal rank fusion: how little the first places differ (Cormack et al., SIGIR 2009)
+
+
+class FusionConfig(Config, frozen=True, kw_only=True):
+    """value = sum of w_h p_h, or product of (a + p_h)^w_h, over the heads named in ``weights``."""
+
+    form: Annotated[Literal["sum", "product"], Meta(description="sum of w p, or product of (offset + p)^w")] = "sum"
+    offset: Annotated[
+        float, Meta(ge=0, description="a in (a + p)^w: how little a head near 0 may pull the value down")
+    ] = 1.0
+    weights: Annotated[
+        dict[str, float],
+        Meta(description="weight of each head, below 0 for a dislike; none = 1 for every head"),
+    ] = {}
+
+
+def check(config: FusionConfig, heads: Sequence[str]) -> None:
+    """Called when a config meets a model: every head it weighs must be one that some scorer gives.
+
+    Raises:
+        ConfigError: an unknown head; the message names the nearest.
+    """
+    for name in config.weights:
+        if name not in heads:
+            expected = f"one of {sorted(heads)}" if heads else "no weights: there is no ranker"
+            raise ConfigError(f'fusion: no head "{name}"', expected, nearest(name, heads))
+
+
+def fuse(candidates: CandidateBatch, config: FusionConfig) -> Floats:
+    """float32[C]; a candidate with a score missing (NaN) sinks to the lowest float32.
+
+    When no head of the ranker is there (no model yet, or no time for it), the pre-rank score is the value,
+    and failing that the reciprocal ranks in the channels, added up.
+    """
+    ranked = {h: candidates.score(h) for h in candidates.heads if h != PRERANK or h in config.weights}
+    weights = config.weights or dict.fromkeys(ranked, 1.0)
+    used = [h for h in weights if h in ranked]
+    if not any(h != PRERANK for h in used):
+        if PRERANK in candidates.heads:
+            return finite(candidates.score(PRERANK))
+        return reciprocal_ranks(candidates)
+    w = np.array([weights[h] for h in used])
+    p = np.column_stack([ranked[h] for h in used]).astype(np.float64)
+    if config.form == "sum":
+        return finite((p @ w).astype(np.float32))
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        return finite(np.prod((config.offset + p) ** w, axis=1).astype(np.float32))
+
+
+def reciprocal_ranks(candidates: CandidateBatch) -> Floats:
+    """float32[C]: 1/(60 + rank), the best having rank 1, added up over the channels that found the item."""
+    value = np.zeros(len(candidates))
+    for scores in candidates.found.T:
+        found = np.flatnonzero(~np.isnan(scores))
+        order = found[np.argsort(-scores[found], kind="stable")]
+        value[order] += 1 / (RANK_OFFSET + 1 + np.arange(len(order)))
+    return value.astype(np.float32)

@@ -1,0 +1,19 @@
+"""Retrieval: every channel names its best few hundred items of all; ``merge`` makes one list."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from feedmill.core.registry import Registry
+from feedmill.retrieval.merge import merge
+
+CHANNELS: Registry[Any] = Registry(
+    "channel",
+    {
+        "popular": "feedmill.retrieval.popular:PopularChannel",
+        "itemcf": "feedmill.retrieval.itemcf:ItemCFChannel",
+        "vector": "feedmill.retrieval.vector:VectorChannel",
+    },
+)
+
+__all__ = ["CHANNELS", "merge"]

@@ -1,0 +1,114 @@
+"""Item-to-item retrieval at serving time: recent items of a user x their stored neighbours, added up.
+
+ItemCF, and every other channel whose index is "item -> its K most similar", differ only in how the lists
+were built.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import numpy as np
+from msgspec import Meta, field
+from numba import njit
+from numpy.typing import NDArray
+
+from feedmill.core.batches import LANES, CandidateBatch, Floats, Rows, UserColumns
+from feedmill.core.config import Config, nearest
+from feedmill.core.protocols import Arrays
+from feedmill.retrieval.topk import best_first, offer
+
+
+class LookupConfig(Config, frozen=True, kw_only=True):
+    """How the recent items of a user are weighed."""
+
+    last_n: Annotated[int, Meta(ge=1, le=1000, description="recent items of each lane that are looked up")] = 50
+    lanes: Annotated[
+        dict[str, Annotated[float, Meta(ge=0)]],
+        Meta(min_length=1, description=f"weight of each recent history: {', '.join(LANES)}"),
+    ] = field(default_factory=lambda: {"clicked": 1.0})
+    recency: Annotated[
+        float,
+        Meta(gt=0, le=1, description="the item n places back in its lane weighs recency^n; 1 = all alike"),
+    ] = 1.0
+
+    def __post_init__(self) -> None:
+        for lane in self.lanes:
+            if lane not in LANES:
+                raise ValueError(f'no lane "{lane}", one of {list(LANES)} {nearest(lane, LANES)}'.rstrip())
+
+
+class NeighbourLookup:
+    """score(i) = sum over EVERY recent item j whose list holds i of weight(j) sim(j, i).
+
+    Args:
+        name: the channel's name.
+        config: the weights.
+        arrays: ``neighbours`` int32[N, K], padded with 0, and ``sims`` float32[N, K], padded with 0.
+    """
+
+    def __init__(self, name: str, config: LookupConfig, arrays: Arrays) -> None:
+        self.name, self.config = name, config
+        # Served arrays are memory-mapped and read-only: made so in any case, the kernel is compiled once.
+        self._neighbours, self._sims = _read_only(arrays["neighbours"]), _read_only(arrays["sims"])
+        add_up(np.zeros(0, np.int32), np.zeros(0, np.float32), self._neighbours, self._sims, 0)  # warm
+
+    def answer(self, user: UserColumns, limit: int) -> CandidateBatch:
+        """The best ``limit`` for request 0 of ``user``; empty for a user without history."""
+        rows, weights = recent(user, self.config)
+        return CandidateBatch.of(self.name, *add_up(rows, weights, self._neighbours, self._sims, limit))
+
+
+def recent(user: UserColumns, config: LookupConfig) -> tuple[Rows, Floats]:
+    """Items int32[n] to look up and their weights float32[n].
+
+    Clicking, watching and finishing an item enter one lane three times: only the newest counts there. An
+    item in two lanes (clicked, liked) counts in both, so its weights add up to like(u, j).
+    """
+    rows, weights = [np.zeros(0, np.int32)], [np.zeros(0, np.float32)]
+    for lane, weight in config.lanes.items():
+        found = list(dict.fromkeys(user.recent(lane).tolist()))[: config.last_n]
+        rows.append(np.array(found, np.int32))
+        weights.append((weight * config.recency ** np.arange(len(found))).astype(np.float32))
+    return np.concatenate(rows), np.concatenate(weights)
+
+
+@njit(cache=True, nogil=True)
+def add_up(
+    recent_rows: Rows, weights: Floats, neighbours: Rows, sims: Floats, limit: int
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Add weighted similarities by candidate; the best ``limit`` as (rows, scores), best first.
+
+    Candidates are gathered in a small open-addressing table that lives for one call, not in an array over
+    the catalogue: nothing to clear, nothing shared between threads, 100 k items cost what 1 k cost.
+    """
+    n_lists, width = neighbours.shape
+    size = 16
+    while size < 2 * len(recent_rows) * width:
+        size *= 2
+    keys, sums = np.zeros(size, np.int32), np.zeros(size, np.float32)
+    for n in range(len(recent_rows)):
+        item = recent_rows[n]
+        if item >= n_lists:  # newer than the artifact
+            continue
+        for k in range(width):
+            row = neighbours[item, k]
+            if row == 0:
+                break
+            slot = (row * 40503) & (size - 1)
+            while keys[slot] != 0 and keys[slot] != row:
+                slot = (slot + 1) & (size - 1)
+            keys[slot] = row
+            sums[slot] += weights[n] * sims[item, k]
+    rows, scores, n_kept = np.zeros(max(limit, 0), np.int32), np.zeros(max(limit, 0), np.float32), 0
+    for slot in range(size):
+        if keys[slot] != 0 and sums[slot] > 0:
+            n_kept = offer(rows, scores, n_kept, keys[slot], sums[slot])
+    best_first(rows, scores, n_kept)
+    return rows[:n_kept], scores[:n_kept]
+
+
+def _read_only(array: NDArray[Any]) -> NDArray[Any]:
+    view = np.asarray(array).view()
+    view.flags.writeable = False
+    return view

@@ -1,0 +1,176 @@
+"""Training rows of the ranker: requests with candidates and labels per head.
+
+With impressions in the log a row is an impression, and its labels are the feedback that followed. Without them
+(MovieLens) every consumed item is a request, and the other candidates are **drawn**: the negatives of "click" are
+then items the user never touched in the training log, half uniform over the catalogue and half by popularity^0.75.
+A model trained so orders items; its "click" is not a click rate.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import numpy as np
+import polars as pl
+from msgspec import Meta
+from numpy.typing import NDArray
+
+from feedmill.core.batches import LANES, Floats, ProbeBatch, Rows, SampleBatch
+from feedmill.core.clock import rng
+from feedmill.core.config import Config
+from feedmill.core.events import N_COUNTED, EventBatch, Kind
+from feedmill.state import State
+
+# What counts as each head's positive. A head exists when the log has enough of them.
+HEADS: dict[str, tuple[Kind, ...]] = {
+    "click": LANES["clicked"],
+    "finish": (Kind.FINISH,),
+    "like": (Kind.LIKE,),
+    "favourite": (Kind.FAVOURITE,),
+    "share": (Kind.SHARE,),
+    "comment": (Kind.COMMENT,),
+    "follow": (Kind.FOLLOW,),
+}
+
+
+class SamplesConfig(Config, frozen=True):
+    """Section ``[samples]``."""
+
+    negatives: Annotated[
+        Literal["auto", "shown", "drawn"],
+        Meta(description="shown: impressions without feedback; drawn: sampled items; auto: shown where there are any"),
+    ] = "auto"
+    n_negatives: Annotated[int, Meta(ge=1, le=100, description="drawn negatives per positive")] = 8
+    popular_share: Annotated[float, Meta(ge=0, le=1, description="share drawn by popularity^0.75, else uniform")] = 0.5
+    window_s: Annotated[float, Meta(gt=0, description="feedback within this many seconds labels a row")] = 86_400.0
+    min_positives: Annotated[int, Meta(ge=1, description="a head needs this many")] = 50
+    max_requests: Annotated[int, Meta(ge=1, description="the newest requests at most, to bound memory")] = 500_000
+
+
+def sample(events: EventBatch, state: State, config: SamplesConfig, seed: int) -> tuple[SampleBatch, str]:
+    """Rows of a training log, probes addressed by position in ``events``.
+
+    Args:
+        events: in log order; ids must already have rows in ``state``.
+
+    Returns:
+        samples, and a sentence that says how the negatives came to be.
+    """
+    kind = events.numpy("kind")
+    heads = tuple(h for h, kinds in HEADS.items() if np.isin(kind, kinds).sum() >= config.min_positives)
+    n_shown, n_clicked = (kind == Kind.IMPRESSION).sum(), np.isin(kind, LANES["clicked"]).sum()
+    shown = config.negatives == "shown" or (config.negatives == "auto" and n_shown >= max(1, n_clicked))
+    anchor_kinds = (Kind.IMPRESSION,) if shown else (LANES["clicked"] if "click" in heads else LANES["liked"])
+    frame = _frame(events, state)
+    anchors = frame.filter(pl.col("kind").is_in([int(k) for k in anchor_kinds]), pl.col("user") > 0, pl.col("item") > 0)
+    if not shown:
+        anchors = anchors.unique(["user", "item"], keep="first", maintain_order=True)
+    anchors = anchors.tail(config.max_requests)
+    labels = _labels(anchors, frame, heads, config.window_s)
+    if shown:
+        return _shown(anchors, labels, heads), f"{len(anchors):,} impressions, without feedback = negative"
+    batch = _drawn(anchors, labels, heads, frame, state, config, seed)
+    return batch, (
+        f"{len(anchors):,} positives, each with {config.n_negatives} items the user never touched "
+        f"({config.popular_share:.0%} by popularity^0.75, the rest uniform)"
+    )
+
+
+def _frame(events: EventBatch, state: State) -> pl.DataFrame:
+    return pl.DataFrame(
+        {
+            "at": np.arange(len(events)),
+            "kind": events.numpy("kind"),
+            "time_ms": events.numpy("time_ms"),
+            "user": state.users.rows(events.table.column("user_id")),
+            "item": state.items.rows(events.table.column("item_id")),
+        }
+    ).filter(pl.col("kind") < N_COUNTED)
+
+
+def _labels(anchors: pl.DataFrame, frame: pl.DataFrame, heads: tuple[str, ...], window_s: float) -> Floats:
+    """float32[n, H]: whether feedback of each head followed the anchor within the window (or stood with it)."""
+    out = np.zeros((len(anchors), len(heads)), np.float32)
+    keyed = anchors.select("user", "item", pl.col("time_ms").alias("from_ms"), pl.col("at").alias("from_at"))
+    keyed = keyed.with_row_index("row")
+    for h, head in enumerate(heads):
+        feedback = frame.filter(pl.col("kind").is_in([int(k) for k in HEADS[head]]))
+        hits = keyed.join(feedback, on=["user", "item"]).filter(
+            pl.col("at") >= pl.col("from_at"), pl.col("time_ms") - pl.col("from_ms") <= window_s * 1e3
+        )
+        out[hits["row"].unique().to_numpy(), h] = 1.0
+    return out
+
+
+def _shown(anchors: pl.DataFrame, labels: Floats, heads: tuple[str, ...]) -> SampleBatch:
+    """Each impression a request of one candidate, so that features are as of that impression."""
+    n = len(anchors)
+    probe = ProbeBatch(
+        user=anchors["user"].to_numpy(),
+        time_ms=anchors["time_ms"].to_numpy(),
+        at=anchors["at"].to_numpy(),
+        item=anchors["item"].to_numpy(),
+        request_of=np.arange(n, dtype=np.int32),
+    )
+    return SampleBatch(probe, labels, np.ones_like(labels, np.bool_), np.ones(n, np.float32), heads)
+
+
+def _drawn(
+    anchors: pl.DataFrame,
+    labels: Floats,
+    heads: tuple[str, ...],
+    frame: pl.DataFrame,
+    state: State,
+    config: SamplesConfig,
+    seed: int,
+) -> SampleBatch:
+    n, width = len(anchors), 1 + config.n_negatives
+    user = anchors["user"].to_numpy()
+    negatives, is_free = draw(user, frame, len(state.items), config, seed)
+    item = np.concatenate([anchors["item"].to_numpy()[:, None], negatives], axis=1).astype(np.int32)
+    all_labels = np.zeros((n, width, len(heads)), np.float32)
+    all_labels[:, 0] = labels
+    mask = np.ones((n, width, len(heads)), np.bool_)
+    mask[:, 1:] = is_free[:, :, None]
+    probe = ProbeBatch(
+        user=user,
+        time_ms=anchors["time_ms"].to_numpy(),
+        at=anchors["at"].to_numpy(),
+        item=item.ravel(),
+        request_of=np.repeat(np.arange(n, dtype=np.int32), width),
+    )
+    rows = n * width
+    return SampleBatch(probe, all_labels.reshape(rows, -1), mask.reshape(rows, -1), np.ones(rows, np.float32), heads)
+
+
+def draw(
+    user: Rows, frame: pl.DataFrame, n_items: int, config: SamplesConfig, seed: int
+) -> tuple[Rows, NDArray[np.bool_]]:
+    """Negatives int32[n, k] for each user row, and bool[n, k]: False where every draw was an item the user touched."""
+    random = rng(seed, "negatives")
+    touched = np.unique(frame["user"].to_numpy().astype(np.int64) * n_items + frame["item"].to_numpy())
+    count = np.bincount(frame["item"].to_numpy(), minlength=n_items).astype(np.float64)
+    count[0] = 0
+    cumulative = np.cumsum(count**0.75)
+    shape = (len(user), config.n_negatives)
+    if n_items < 2:
+        return np.zeros(shape, np.int32), np.zeros(shape, np.bool_)
+
+    def once(m: int) -> Rows:
+        popular = np.searchsorted(cumulative, random.random(m) * cumulative[-1], "right")
+        uniform = random.integers(1, n_items, m)
+        return np.where(random.random(m) < config.popular_share, popular, uniform).astype(np.int32)
+
+    item = once(user.size * config.n_negatives).reshape(shape)
+    owner = np.repeat(user.astype(np.int64), config.n_negatives).reshape(shape)
+    for _ in range(10):
+        taken = _contains(touched, owner * n_items + item)
+        if not taken.any():
+            break
+        item[taken] = once(int(taken.sum()))
+    return item, ~_contains(touched, owner * n_items + item)
+
+
+def _contains(ascending: NDArray[np.int64], values: NDArray[np.int64]) -> NDArray[np.bool_]:
+    at = np.minimum(np.searchsorted(ascending, values), len(ascending) - 1)
+    return np.asarray(ascending[at] == values, np.bool_)

@@ -1,0 +1,114 @@
+"""The HTTP service: a thin skin over an Engine."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio.to_thread
+import msgspec
+from fastapi import FastAPI, Request
+from starlette.exceptions import HTTPException
+from starlette.responses import HTMLResponse, Response
+
+from feedmill.core.request import to_json
+from feedmill.serve.bodies import MB, FeedBody, convert, read
+from feedmill.serve.engine import Engine
+from feedmill.serve.events import to_batch
+from feedmill.serve.home import HOME
+from feedmill.serve.openapi import Accepted, Status, document
+from feedmill.serve.problems import NotReady, Problems, respond_http
+
+logger = logging.getLogger("feedmill.serve")
+FEED_LIMIT, EVENTS_LIMIT = MB, 16 * MB
+
+
+def create_app(engine: Engine) -> FastAPI:
+    """The service of an engine, which stays the caller's to close.
+
+    The engine is warmed up and kept up to date in the background; /readyz says when the first is done.
+    """
+    app = FastAPI(title="feedmill", docs_url=None, redoc_url=None, openapi_url=None, lifespan=_lifespan)
+    app.state.engine, app.state.ready = engine, False
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_middleware(Problems)
+    openapi = document()
+
+    @app.get("/")
+    async def home() -> Response:
+        return HTMLResponse(HOME)
+
+    @app.get("/openapi.json")
+    async def schema() -> Response:
+        return _json(openapi)
+
+    @app.get("/healthz")
+    async def healthz() -> Response:
+        return _json(b'{"status":"alive"}')
+
+    @app.get("/readyz")
+    async def readyz() -> Response:
+        if not app.state.ready:
+            raise NotReady("the service is warming up", "a moment of patience", "ask again in a second")
+        return _json(msgspec.json.encode(Status("ready", **engine.status())))
+
+    @app.post("/v1/feed")
+    async def feed(request: Request) -> Response:
+        body = convert(await read(request, FEED_LIMIT), FeedBody)
+        return _json(await _in_thread(_feed, engine, body))
+
+    @app.post("/v1/events")
+    async def events(request: Request) -> Response:
+        raw = await read(request, EVENTS_LIMIT)
+        return _json(await _in_thread(_append, engine, raw))
+
+    @app.get("/v1/trace/{request_id}")
+    async def trace(request_id: str) -> Response:
+        return _json(await _in_thread(lambda: to_json(engine.trace(request_id))))
+
+    return app
+
+
+def _feed(engine: Engine, body: FeedBody) -> bytes:
+    answer = engine.recommend(
+        str(body.user_id), body.n, cursor=body.cursor, context=body.context, deadline_ms=body.deadline_ms
+    )
+    return to_json(answer)
+
+
+def _append(engine: Engine, raw: Any) -> bytes:
+    receipt = engine.append(to_batch(raw, engine.clock.now_ms()))
+    return msgspec.json.encode(Accepted(receipt.n_new, receipt.n_duplicate, receipt.offset))
+
+
+async def _in_thread(call: Any, *args: Any) -> bytes:
+    answer: bytes = await anyio.to_thread.run_sync(call, *args)
+    return answer
+
+
+def _json(body: bytes) -> Response:
+    return Response(body, media_type="application/json")
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return respond_http(dict(request.scope), error)
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    engine: Engine = app.state.engine
+    anyio.to_thread.current_default_thread_limiter().total_tokens = engine.config.threads
+
+    async def warm() -> None:
+        await anyio.to_thread.run_sync(engine.warm)
+        app.state.ready = True
+
+    warming = asyncio.create_task(warm())
+    engine.start_following()
+    yield
+    await asyncio.wait([warming])
+    engine.stop_following()

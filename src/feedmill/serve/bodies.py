@@ -1,0 +1,108 @@
+"""Request bodies: read within a limit, decoded, and checked against a struct."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from msgspec import Meta
+from starlette.requests import Request
+
+from feedmill.core.config import nearest
+from feedmill.core.errors import DataError
+from feedmill.serve.problems import TooLarge
+
+S = TypeVar("S", bound=msgspec.Struct)
+MB = 1 << 20
+Id = str | int
+
+
+class FeedBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """What a feed is asked with."""
+
+    user_id: Annotated[Id, Meta(description='text or whole number; 7 and "7" are the same user')]
+    n: Annotated[int, Meta(description="items wanted, 1 to 500")] = 10
+    cursor: Annotated[str, Meta(description="from the answer before, for the page after it")] = ""
+    context: Annotated[dict[str, str], Meta(description="what else is known of the request, such as device")] = {}
+    deadline_ms: Annotated[float | None, Meta(description="budget; stages that would start later are skipped")] = None
+
+
+class EventBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """One event; ``POST /v1/events`` takes one or a list."""
+
+    kind: Annotated[
+        str,
+        Meta(description="impression click like favourite share comment follow watch finish dislike search item user"),
+    ]
+    user_id: Annotated[Id, Meta(description='who; "" for an event of kind item')] = ""
+    item_id: Annotated[Id, Meta(description='what; "" for kinds search and user')] = ""
+    time_ms: Annotated[int | None, Meta(description="milliseconds since 1970 UTC; left out = now")] = None
+    value: Annotated[float, Meta(description="watch: seconds; ratings: the rating")] = 1.0
+    request_id: Annotated[str, Meta(description="of the feed that showed the item")] = ""
+    position: Annotated[int, Meta(description="slot in that feed, -1 = none")] = -1
+    event_id: Annotated[str, Meta(description="sent twice, it is taken once")] = ""
+    payload: Annotated[str | dict[str, Any], Meta(description="search: the text; item and user: attributes")] = ""
+
+
+async def read(request: Request, limit: int) -> Any:
+    """The body as JSON.
+
+    Raises:
+        TooLarge: more than ``limit`` bytes, of which no more than that were read.
+        DataError: it is not JSON.
+    """
+    said = request.headers.get("content-length", "")
+    if said.isdecimal() and int(said) > limit:
+        raise _too_large(int(said), limit)
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            raise _too_large(len(body), limit)
+    try:
+        return msgspec.json.decode(bytes(body))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
+        start = bytes(body[:60]).decode("utf-8", "replace")
+        raise DataError(
+            f"a body that is not JSON: {e}; it begins {start!r}",
+            "a JSON body in UTF-8",
+            "see /openapi.json for an example",
+        ) from None
+
+
+def convert(raw: Any, kind: type[S]) -> S:
+    """Raw JSON -> a checked struct.
+
+    Raises:
+        DataError: an unknown field (with the nearest), a missing one, or a wrong type.
+    """
+    try:
+        return msgspec.convert(raw, kind)
+    except msgspec.ValidationError as e:
+        raise _reason(raw, kind, str(e)) from None
+
+
+def _reason(raw: Any, kind: type[msgspec.Struct], said: str) -> DataError:
+    """What msgspec found, with what was given and what to do."""
+    if not isinstance(raw, dict):
+        return DataError(_shown(raw), "a JSON object", "see /openapi.json for an example")
+    known = {f.encode_name: f for f in msgspec.structs.fields(kind)}
+    for name in raw:
+        if name not in known:
+            return DataError(f'unknown field "{name}"', f"one of {sorted(known)}", nearest(name, known))
+    for name, field in known.items():
+        if field.required and name not in raw:
+            expected = msgspec.json.schema(field.type).get("description", "a value")
+            return DataError(f'no field "{name}"', expected, f'add "{name}"')
+    what, _, where = said.partition(" - at `$.")
+    name = where.partition("`")[0].partition(".")[0].partition("[")[0]
+    return DataError(f"{name} = {_shown(raw.get(name))}", what, "see /openapi.json")
+
+
+def _shown(value: Any) -> str:
+    text = msgspec.json.encode(value).decode()
+    return text if len(text) <= 80 else f"{text[:77]}…"
+
+
+def _too_large(n: int, limit: int) -> TooLarge:
+    return TooLarge(f"a body of {n} bytes or more", f"at most {limit} bytes", "send it in parts")

@@ -1,0 +1,167 @@
+"""From a config, a state and an artifact to the chain that answers requests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from feedmill.core.batches import Floats, Part, Rows
+from feedmill.core.config import convert
+from feedmill.core.errors import ArtifactError, ConfigError
+from feedmill.core.protocols import Channel, Filter, Scorer
+from feedmill.core.workspace import Component, Workspace, component
+from feedmill.publish import Artifact
+from feedmill.rerank import RULES, FusionConfig, check, fuse
+from feedmill.retrieval import CHANNELS, merge
+from feedmill.retrieval.index import unit
+from feedmill.serve.config import ChannelOwn, PrerankConfig, RetrievalConfig
+from feedmill.serve.fallback import Popularity
+from feedmill.serve.filters import FILTERS, Excluded, NoParameters
+from feedmill.serve.pipeline import Chain
+from feedmill.serve.scorers import Encoder, GraphScorer, Remembered, VectorScorer
+from feedmill.state import State
+
+RANK_PART = "rank"  # a channel's part has the channel's name
+VECTORS = "item_vectors"  # the array that makes a channel able to pre-rank
+MAX_FALLBACK = 100_000
+AGAIN = "run `feedmill train` in this workspace"
+FILTERS_DEFAULT: Mapping[str, Any] = {"seen": True, "unavailable": True}
+
+
+class Names:
+    """Ids and titles from a state."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def ids(self, rows: Rows) -> list[str]:
+        return self._state.items.ids(rows)
+
+    def titles(self, rows: Rows) -> list[str]:
+        return [self._state.catalogue.title(row) for row in rows.tolist()]
+
+
+class Builder:
+    """Reads the config once, so that its mistakes show before anything is served; then builds a chain per artifact.
+
+    Raises:
+        ConfigError: an unknown kind or key, a value out of range, a channel that bears a reserved name.
+    """
+
+    def __init__(self, workspace: Workspace, state: State) -> None:
+        self._state = state
+        self._retrieval = workspace.section("retrieval", RetrievalConfig)
+        self._channels = workspace.components("retrieval.channels", CHANNELS, ChannelOwn.__struct_fields__)
+        self._limits = {
+            c.name: convert(c.own, ChannelOwn, f"retrieval.channels.{c.name}").limit for c in self._channels
+        }
+        self._prerank = workspace.section("prerank", PrerankConfig)
+        self._fusion = workspace.section("rerank.fusion", FusionConfig)
+        self._wants_rank = workspace.raw.get("rank", {}).get("kind") != "none"
+        self._rules = workspace.components("rerank.rules", RULES)
+        self._filters = _filters(workspace, state)
+        self._fallback = Popularity(state)
+        self.names = Names(state)
+        if RANK_PART in self._limits:
+            raise ConfigError(f"retrieval.channels.{RANK_PART}", "another name: this one is the ranker's")
+
+    def chain(self, artifact: Artifact | None) -> tuple[Chain, list[str]]:
+        """The components of an artifact, and what is missing of what the config names.
+
+        Raises:
+            ArtifactError: the artifact was built from another log or feature spec, or a part cannot be used.
+        """
+        if artifact is not None:
+            _check_is_of(artifact.about, self._state)
+        parts = artifact.parts if artifact else {}
+        encoders = {c.name: _encoder(parts[c.name], self._state) for c in self._channels if c.name in parts}
+        channels = [self._channel(c, parts[c.name], encoders[c.name]) for c in self._channels if c.name in parts]
+        rank = _ranker(parts.get(RANK_PART), self._state)
+        if rank is not None:
+            check(self._fusion, [*rank.heads, *VectorScorer.heads])
+        prerank, vectors = self._prerank_scorer(parts, encoders)
+        chain = Chain(
+            channels=tuple((channel, self._limits[channel.name]) for channel in channels),
+            merge=merge,
+            limit=self._retrieval.limit,
+            filters=self._filters,
+            fallback=self._fallback,
+            fallback_limit=MAX_FALLBACK,
+            prerank=prerank,
+            keep=self._prerank.keep,
+            rank=rank,
+            fuse=lambda candidates: fuse(candidates, self._fusion),
+            rules=tuple((rule.name, rule.cls(rule.config, self._state, vectors)) for rule in self._rules),
+            version=artifact.version if artifact else "",
+        )
+        return chain, self._missing(parts) if artifact else ["no model"]
+
+    def _channel(self, c: Component[Channel], part: Part, encoder: Encoder | None) -> Channel:
+        make: Any = c.cls
+        if part.kind != c.kind:
+            raise ArtifactError(
+                f'the artifact\'s channel "{c.name}" is of kind "{part.kind}"', f'"{c.kind}", as the config says',
+                "run `feedmill train` after changing the config",
+            )  # fmt: skip
+        extra = {} if encoder is None else {"encoder": encoder}
+        channel: Channel = make(c.name, c.config, part, self._state, **extra)
+        return channel
+
+    def _prerank_scorer(
+        self, parts: Mapping[str, Part], encoders: Mapping[str, Encoder | None]
+    ) -> tuple[Scorer | None, Floats | None]:
+        """The scorer, and the item vectors that re-rank rules measure likeness with."""
+        name = self._prerank.channel
+        encode = encoders.get(name)
+        if encode is None:
+            return None, None
+        vectors = np.asarray(parts[name].arrays[VECTORS])
+        config = next(c.config for c in self._channels if c.name == name)
+        if getattr(config, "metric", "") == "cosine":
+            vectors = unit(vectors)
+        return (VectorScorer(vectors, encode) if self._prerank.kind == "vector" else None), vectors
+
+    def _missing(self, parts: Mapping[str, Part]) -> list[str]:
+        """What the config names and the artifact does not have: added since it was trained."""
+        missing = [f"retrieval.{c.name}: not trained" for c in self._channels if c.name not in parts]
+        return [*missing, "rank: not trained"] if self._wants_rank and RANK_PART not in parts else missing
+
+
+def _check_is_of(about: Mapping[str, Any], state: State) -> None:
+    """Whether an artifact's rows are the rows of this state, which may have grown since."""
+    for name, ids in (("users", state.users), ("items", state.items)):
+        n, digest = about.get(f"n_{name}"), about.get(f"{name}_digest")
+        if not isinstance(n, int) or not isinstance(digest, str):
+            raise ArtifactError(f"the artifact does not say which {name} it knows", f"n_{name}, {name}_digest", AGAIN)
+        if n > len(ids) or ids.digest(n) != digest:
+            raise ArtifactError(
+                f"the artifact knows {n} {name} that are not the first {n} of this log",
+                f"an artifact trained on this log, which has {len(ids)} {name}",
+                f"{AGAIN}, or roll back to a version of its own",
+            )
+
+
+def _encoder(part: Part, state: State) -> Encoder | None:
+    """What makes a user's vector, if the part has vectors: one for retrieval and pre-rank."""
+    if VECTORS not in part.arrays:
+        return None
+    from feedmill.features.graph import Graph
+
+    return Remembered(Graph(part, state).users)
+
+
+def _ranker(part: Part | None, state: State) -> Scorer | None:
+    if part is None:
+        return None
+    from feedmill.features.graph import Graph
+
+    return GraphScorer(Graph(part, state))
+
+
+def _filters(workspace: Workspace, state: State) -> tuple[Filter, ...]:
+    """Those of the config, after the one that keeps a cursor's pages apart."""
+    raw = {**FILTERS_DEFAULT, **workspace.raw.get("filters", {})}
+    blocks = [component(block, FILTERS, f"filters.{name}", name) for name, block in raw.items() if block is not False]
+    return (Excluded(NoParameters(), state), *(b.cls(b.config, state) for b in blocks if b.kind != "excluded"))

@@ -1,0 +1,48 @@
+"""What the serving side reads of feedmill.toml: a struct per section, every parameter declared once."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta
+
+from feedmill.core.config import Config
+
+
+class ServeConfig(Config, frozen=True):
+    """Section ``[serve]``."""
+
+    host: Annotated[str, Meta(description="address to listen on; the default is reachable from this machine only")] = (
+        "127.0.0.1"
+    )
+    port: Annotated[int, Meta(ge=0, le=65535, description="0 takes a free one")] = 8642
+    clock: Annotated[
+        Literal["wall", "log"], Meta(description='"log" starts at the newest event: an old log is served as of its end')
+    ] = "wall"
+    deadline_ms: Annotated[float, Meta(ge=0, description="budget of a request; later stages are skipped")] = 200.0
+    expose: Annotated[bool, Meta(description="append what was shown to the log, as impressions")] = True
+    traces: Annotated[int, Meta(ge=1, description="requests whose account is kept")] = 10_000
+    follow_s: Annotated[float, Meta(gt=0, description="seconds between looks for events of other processes")] = 1.0
+    snapshot_s: Annotated[float, Meta(gt=0, description="seconds between snapshots of the state")] = 600.0
+    threads: Annotated[int, Meta(ge=1, description="requests worked on at once")] = 8
+
+
+class ChannelOwn(Config, frozen=True):
+    """What a channel's block says to the stage around it; the other keys are the channel's own."""
+
+    limit: Annotated[int, Meta(ge=1, le=10_000, description="items the channel may bring")] = 200
+
+
+class RetrievalConfig(Config, frozen=True):
+    """Section ``[retrieval]``; one ``[retrieval.channels.NAME]`` a channel."""
+
+    limit: Annotated[int, Meta(ge=1, le=20_000, description="candidates kept after the merge")] = 600
+    channels: dict[str, dict[str, Any]] = {}
+
+
+class PrerankConfig(Config, frozen=True):
+    """Section ``[prerank]``: user vector · item vector, from the index of a channel that has both."""
+
+    kind: Literal["vector", "none"] = "vector"
+    channel: Annotated[str, Meta(description="the channel whose vectors score")] = "two_tower"
+    keep: Annotated[int, Meta(ge=1, le=10_000, description="candidates that go on to rank")] = 300

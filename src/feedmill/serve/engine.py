@@ -1,0 +1,296 @@
+"""The living feed without HTTP: a log, the state folded from it, a model, and the chain that uses both."""
+
+from __future__ import annotations
+
+import logging
+import zlib
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+
+from feedmill.core.batches import Rows
+from feedmill.core.clock import Clock, LogClock, WallClock
+from feedmill.core.errors import DataError, FeedmillError
+from feedmill.core.events import EventBatch
+from feedmill.core.protocols import Receipt
+from feedmill.core.request import FeedRequest, FeedResponse, Trace
+from feedmill.core.workspace import Workspace
+from feedmill.datasets.check import MAX_ID
+from feedmill.serve.config import ServeConfig
+from feedmill.serve.cursor import decode, encode
+from feedmill.serve.exposure import Exposer, impressions
+from feedmill.serve.follow import Follower
+from feedmill.serve.live import LiveState, open_live
+from feedmill.serve.model import Model
+from feedmill.serve.trace_store import TraceStore
+from feedmill.state import State
+
+logger = logging.getLogger("feedmill.serve")
+MAX_N = 500
+_CATCH_UP = 4096  # events a feed folds itself before it answers; more than that is the follower's work
+_MIN_EXPOSURE_S = 0.05
+_WORTH_SAVING = 100_000  # events a replay of which is slower than a snapshot; who serves saves at every end
+
+
+class Engine:
+    """Recommends, takes events, and remembers why. Safe to share between threads.
+
+    >>> engine = Engine.open(Workspace.open("demo"))  # doctest: +SKIP
+    >>> engine.recommend("7", n=5).items  # doctest: +SKIP
+
+    Attributes:
+        clock: the time the feed believes it is.
+        problems: what is wrong in the background, for people to see; empty when all is well.
+    """
+
+    def __init__(self, workspace: Workspace, live: LiveState, clock: Clock | None = None) -> None:
+        self.workspace, self.live = workspace, live
+        self.config = workspace.section("serve", ServeConfig)
+        self.clock = clock or _clock(self.config, live)
+        self.problems: dict[str, str] = {}
+        self.model = Model(workspace, live)
+        self._traces = TraceStore(workspace.traces, self.config.traces)
+        self._exposer = Exposer(live.log)
+        self._closing, self._holds = ExitStack(), False
+        self._follower: Follower | None = None
+
+    @classmethod
+    def open(cls, workspace: Workspace, clock: Clock | None = None, *, exclusive: bool = False) -> Engine:
+        """An engine on a workspace: state restored, tail replayed, current artifact loaded.
+
+        Args:
+            exclusive: be the one that serves this workspace, for as long as the engine is open.
+
+        Raises:
+            ConfigError: the config cannot be used.
+            LogError: the log cannot be read.
+            ArtifactError: the current artifact is corrupt, or was built from another log or feature spec.
+            WorkspaceError: with ``exclusive``, another process serves it.
+        """
+        with ExitStack() as closing:
+            if exclusive:
+                closing.enter_context(workspace.hold())
+            live = open_live(workspace)
+            closing.callback(live.log.close)
+            engine = cls(workspace, live, clock)
+            engine._closing, engine._holds = closing.pop_all(), exclusive
+        return engine
+
+    @property
+    def state(self) -> State:
+        """The state; whoever reads more of it than one thing holds ``live.lock.reading()`` meanwhile."""
+        return self.live.state
+
+    def recommend(
+        self,
+        user_id: str,
+        n: int = 10,
+        *,
+        cursor: str = "",
+        context: Mapping[str, str] | None = None,
+        deadline_ms: float | None = None,
+        request_id: str = "",
+        seed: int | None = None,
+        time_ms: int | None = None,
+        expose: bool | None = None,
+    ) -> FeedResponse:
+        """At most n items for a user, known or not.
+
+        Args:
+            n: 1 to 500; more than there are gives what there is.
+            cursor: of the answer before, to go on where it ended: nothing it has shown is shown again. An
+                answer without one is the last.
+            deadline_ms: budget; None = the config's.
+            request_id: None given = a new one.
+            expose: whether to log what was shown; None = the config's.
+
+        Raises:
+            DataError: n, user_id, the deadline or the cursor cannot be used.
+        """
+        _check(user_id, n, deadline_ms)
+        behind = self._follow()
+        items = self.live.state.items
+        shown = decode(user_id, cursor, len(items))
+        request_id = request_id or uuid4().hex[:20]
+        request = FeedRequest(
+            request_id=request_id,
+            user_id=user_id,
+            n=n,
+            time_ms=self.clock.now_ms() if time_ms is None else time_ms,
+            seed=zlib.crc32(request_id.encode()) if seed is None else seed,
+            deadline_ms=self.config.deadline_ms if deadline_ms is None else deadline_ms,
+            exclude=tuple(items.ids(shown)),
+            context=dict(context or {}),
+        )
+        trace, rows = self._answer(request)
+        trace.degraded += behind
+        if self.config.expose if expose is None else expose:
+            self._expose(trace, request)
+        self._traces.put(trace)
+        return _response(trace, shown, rows, n)
+
+    def append(self, batch: EventBatch) -> Receipt:
+        """Take events: on the disk and in the state when it returns, so that the next feed knows of them.
+
+        Raises:
+            LogError: nothing was written.
+        """
+        receipt = self.live.log.append(batch)
+        try:
+            self.live.follow()
+        except FeedmillError as error:  # what is on the disk is acknowledged; the follower will try again
+            self._note("follow", error)
+        return receipt
+
+    def trace(self, request_id: str) -> Trace:
+        """The account of a request.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        return self._traces.get(request_id)
+
+    def follow(self) -> int:
+        """Fold what other processes have appended; how many events that was."""
+        return self.live.follow()
+
+    def reload(self) -> bool:
+        """Swap in the promoted artifact if it is another one; requests under way finish with the old one.
+
+        Raises:
+            ArtifactError: it cannot be used; the old one goes on serving.
+        """
+        return self.model.reload(self.clock.now_ms())
+
+    def warm(self) -> None:
+        """Compile and touch what a first request would have to wait for."""
+        self.live.state.warm()
+        self.model.warm(self.clock.now_ms())
+
+    def status(self) -> dict[str, Any]:
+        """What is being served."""
+        state = self.live.state
+        return {
+            "version": self.model.served.pipeline.chain.version,
+            "offset": state.offset,
+            "users": len(state.users) - 1,
+            "items": len(state.items) - 1,
+            "problems": [*self.model.served.missing, *(f"{what}: {why}" for what, why in self.problems.items())],
+        }
+
+    def start_following(self) -> None:
+        """Take in, from a thread, what other processes append and promote, and save snapshots now and then."""
+        jobs: dict[str, tuple[float, Callable[[], object]]] = {
+            "follow": (self.config.follow_s, self.follow),
+            "reload": (self.config.follow_s, self.reload),
+            "save": (self.config.snapshot_s, self.save),
+        }
+        self._follower = Follower(jobs, self._note)
+        self._follower.start()
+
+    def stop_following(self) -> None:
+        """The opposite; without effect if it has not been started."""
+        follower, self._follower = self._follower, None
+        if follower is not None:
+            follower.stop()
+
+    def save(self) -> bool:
+        """Write a snapshot of the state, if it has changed: the next start replays from there."""
+        return self.live.save(self.workspace.state, 1 if self._holds else _WORTH_SAVING)
+
+    def close(self) -> None:
+        """Finish what is queued, save the state, let go of the workspace."""
+        with self._closing:
+            self.stop_following()
+            self._exposer.close()
+            self._traces.close()
+            try:
+                self.live.follow()
+                self.save()
+            except (FeedmillError, OSError) as error:  # the snapshot is a shortcut, the log has everything
+                logger.warning("the state was not saved: %s", error)
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _answer(self, request: FeedRequest) -> tuple[Trace, Rows]:
+        live, served = self.live, self.model.served
+        with live.lock.reading():
+            user = live.state.view(request.user_id, request.time_ms)
+            offset = live.state.offset
+            run = served.pipeline.run(request, user)
+            trace = served.pipeline.account(run)
+        trace.offset = offset
+        trace.degraded += served.missing
+        if not trace.items:
+            trace.degraded.append("empty" if len(live.state.items) < 2 else "nothing left to show")
+        return trace, run.candidates.item
+
+    def _expose(self, trace: Trace, request: FeedRequest) -> None:
+        if not trace.items:
+            return
+        with trace.stage("exposure", len(trace.items)) as entry:
+            try:
+                left_s = max((request.deadline_ms - trace.ms) / 1e3, _MIN_EXPOSURE_S)
+                self._exposer.write(impressions(trace), left_s)
+                entry.n_out = len(trace.items)
+                if self._follower is not None:
+                    self._follower.wake()
+            except TimeoutError as error:
+                entry.error = str(error)
+                trace.degraded.append("exposure: late")
+            except Exception as error:  # a feed that cannot be logged is still a feed
+                entry.error = f"{type(error).__name__}: {error}"
+                trace.degraded.append("exposure")
+
+    def _follow(self) -> list[str]:
+        """Bring the state up to date for a feed; what to say if that fails."""
+        try:
+            self.live.follow(at_most=_CATCH_UP, wait=False)
+        except Exception as error:
+            self._note("follow", error)
+            return ["state: behind"]
+        self._note("follow", None)
+        return []
+
+    def _note(self, what: str, error: Exception | None) -> None:
+        """Keep what is wrong in the background where people see it, until it is well again."""
+        if error is None:
+            self.problems.pop(what, None)
+        elif self.problems.get(what) != (text := f"{type(error).__name__}: {error}"):
+            self.problems[what] = text
+            logger.warning("%s: %s", what, text)
+
+
+def _check(user_id: str, n: int, deadline_ms: float | None) -> None:
+    if not isinstance(n, int) or isinstance(n, bool) or not 1 <= n <= MAX_N:
+        raise DataError(f"n = {n!r}", f"a whole number from 1 to {MAX_N}", "ask for further pages with the cursor")
+    if not isinstance(user_id, str) or not 0 < len(user_id) <= MAX_ID:
+        shown = repr(user_id)[:80]
+        raise DataError(f"user_id = {shown}", f"text of 1 to {MAX_ID} characters", 'an id of your own, such as "guest"')
+    if deadline_ms is not None and not deadline_ms >= 0:
+        raise DataError(f"deadline_ms = {deadline_ms!r}", "milliseconds, 0 or more", "leave it out")
+
+
+def _response(trace: Trace, shown: Rows, rows: Rows, n: int) -> FeedResponse:
+    """The answer, with a cursor unless this page was the last: empty, or the end of what there is to fall back on."""
+    is_last = not len(rows) or (len(rows) < n and "fallback" in trace.degraded)
+    return FeedResponse(
+        request_id=trace.request_id,
+        user_id=trace.user_id,
+        items=trace.items,
+        cursor="" if is_last else encode(trace.user_id, np.concatenate([shown, rows])),
+        degraded=trace.degraded,
+        version=trace.version,
+    )
+
+
+def _clock(config: ServeConfig, live: LiveState) -> Clock:
+    is_old_log = config.clock == "log" and live.state.offset > 0
+    return LogClock(live.state.newest_ms) if is_old_log else WallClock()

@@ -1,0 +1,28 @@
+"""The page at /: what is where. It loads nothing from elsewhere."""
+
+from __future__ import annotations
+
+HOME = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>feedmill</title>
+<style>
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 46rem; margin: 3rem auto; padding: 0 1rem; color: #222 }
+code, pre { font: 14px/1.5 ui-monospace, monospace; background: #f3f3f0; border-radius: 4px }
+code { padding: .1rem .3rem } pre { padding: .8rem; overflow-x: auto } td { padding: .2rem 1rem .2rem 0 }
+@media (prefers-color-scheme: dark) {
+  body { background: #181818; color: #ddd } code, pre { background: #2a2a2a } a { color: #8bf } }
+</style>
+<h1>feedmill</h1>
+<table>
+<tr><td><code>POST /v1/feed</code><td>a feed for a user; its cursor asks for the next page
+<tr><td><code>POST /v1/events</code><td>what people saw and did, one event or a list
+<tr><td><code>GET /v1/trace/{request_id}</code><td>how a feed came about, stage by stage
+<tr><td><a href="/readyz"><code>GET /readyz</code></a><td>whether the service is warm, and what it serves
+<tr><td><a href="/healthz"><code>GET /healthz</code></a><td>whether the process is alive
+<tr><td><a href="/openapi.json"><code>GET /openapi.json</code></a><td>all of it, for machines
+</table>
+<pre>curl -s localhost:PORT/v1/feed   -H 'content-type: application/json' -d '{"user_id": "7", "n": 5}'
+curl -s localhost:PORT/v1/events -H 'content-type: application/json' \\
+     -d '{"kind": "click", "user_id": "7", "item_id": "42", "event_id": "a-1"}'</pre>
+<script>document.body.innerHTML = document.body.innerHTML.replaceAll("localhost:PORT", location.host)</script>
+</html>
+"""

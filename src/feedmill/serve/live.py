@@ -1,0 +1,67 @@
+"""A log and the state folded from it, kept together while the log grows."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from feedmill.core.protocols import EventLog
+from feedmill.core.workspace import Workspace
+from feedmill.serve.readers_writer import ReadersWriter
+from feedmill.serve.restore import open_log
+from feedmill.state import State, StateConfig, snapshot
+
+CHUNK = 65_536  # events folded while readers wait
+
+
+class LiveState:
+    """The one place where a serving process folds, so that every event is folded once.
+
+    Attributes:
+        lock: read the state inside ``lock.reading()``; it stands still there.
+    """
+
+    def __init__(self, log: EventLog, state: State) -> None:
+        self.log, self.state, self.lock = log, state, ReadersWriter()
+        self._folding = threading.Lock()
+
+    def follow(self, *, at_most: int | None = None, wait: bool = True) -> int:
+        """Fold what the log has got since, from this process or another; how many events that was.
+
+        Args:
+            at_most: stop after about this many.
+            wait: False = leave it to whoever is folding already.
+
+        Raises:
+            LogError: the log cannot be read.
+        """
+        if self.log.end <= self.state.offset or not self._folding.acquire(blocking=wait):
+            return 0
+        start = self.state.offset
+        try:
+            while (n := self.state.offset - start) < (at_most or n + 1) and self.state.offset < self.log.end:
+                events, _ = self.log.read(self.state.offset, min(CHUNK, at_most or CHUNK))
+                with self.lock.writing():
+                    self.state.fold(events)
+            return self.state.offset - start
+        finally:
+            self._folding.release()
+
+    def save(self, folder: Path, worth: int = 1) -> bool:
+        """Write a snapshot if at least ``worth`` events have come since the newest there is; feeds go on meanwhile."""
+        offset, newest = self.state.offset, snapshot.newest(folder)
+        if offset - (int(newest.name) if newest else 0) < worth:
+            return False
+        self.state.save(folder)
+        return True
+
+
+def open_live(workspace: Workspace) -> LiveState:
+    """The workspace's log and the state at its end: a snapshot and the log's tail, or a replay of it all.
+
+    Raises:
+        ConfigError: sections ``[log]`` or ``[state]`` cannot be used.
+        LogError: the log cannot be read.
+    """
+    log = open_log(workspace)
+    return LiveState(log, State.restore(workspace.state, log, workspace.section("state", StateConfig)))

@@ -1,0 +1,74 @@
+"""The OpenAPI document, made from the structs that check the bodies."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from feedmill.core.request import FeedResponse, Trace
+from feedmill.serve.bodies import EventBody, FeedBody
+from feedmill.serve.problems import Problem
+
+
+class Accepted(msgspec.Struct):
+    """Every event is on the disk: these are new, those were there already; offset = events in the log."""
+
+    accepted: int
+    duplicates: int
+    offset: int
+
+
+class Status(msgspec.Struct):
+    """What is being served."""
+
+    status: str
+    version: str
+    offset: int
+    users: int
+    items: int
+    problems: list[str]
+
+
+_JSON, _PROBLEM = "application/json", "application/problem+json"
+_REF = "#/components/schemas/{name}"
+_FEED = {"user_id": "7", "n": 10}
+_EVENT = {"kind": "watch", "user_id": "7", "item_id": "42", "value": 31.5, "event_id": "phone-81-1042"}
+
+
+def document() -> bytes:
+    """The whole document as JSON."""
+    structs = (FeedBody, FeedResponse, EventBody, Accepted, Status, Trace, Problem)
+    _, schemas = msgspec.json.schema_components(structs, ref_template=_REF)
+    one = _ref("EventBody")
+    events = {"anyOf": [one, {"type": "array", "items": one, "maxItems": 10_000}]}
+    request_id = {"name": "request_id", "in": "path", "required": True, "schema": {"type": "string"}}
+    paths = {
+        "/v1/feed": {"post": _operation("A feed for a user", "FeedResponse", _ref("FeedBody"), _FEED)},
+        "/v1/events": {"post": _operation("Append events: all, durably, or none", "Accepted", events, [_EVENT])},
+        "/v1/trace/{request_id}": {
+            "get": _operation("How a feed came about", "Trace") | {"parameters": [request_id]},
+        },
+        "/healthz": {"get": _operation("Whether the process is alive")},
+        "/readyz": {"get": _operation("Whether the service is warm, and what it serves", "Status")},
+    }
+    about = {"title": "feedmill", "version": "1", "description": f"Errors are {_PROBLEM}."}
+    parts = {"openapi": "3.1.0", "info": about, "paths": paths, "components": {"schemas": schemas}}
+    return msgspec.json.encode(parts)
+
+
+def _operation(summary: str, answer: str = "", body: Any = None, example: Any = None) -> dict[str, Any]:
+    ok = {"description": "OK"} | ({"content": {_JSON: {"schema": _ref(answer)}}} if answer else {})
+    bad = {
+        "description": "What was given, expected, and what to do",
+        "content": {_PROBLEM: {"schema": _ref("Problem")}},
+    }
+    operation: dict[str, Any] = {"summary": summary, "responses": {"200": ok, "default": bad}}
+    if body:
+        content = {_JSON: {"schema": body, "example": example}}
+        operation["requestBody"] = {"required": True, "content": content}
+    return operation
+
+
+def _ref(name: str) -> dict[str, str]:
+    return {"$ref": _REF.format(name=name)}

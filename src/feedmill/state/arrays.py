@@ -1,0 +1,120 @@
+"""The columns the kernel reads and writes, as named tuples of arrays. Lengths: U users, I items, A authors, G topics."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from feedmill.core.batches import Floats, Mask, Rows, Times
+
+Doubles = NDArray[np.float64]
+
+
+class Arrays(NamedTuple):
+    """The state, at capacity: rows past the live ones hold what row 0 holds, which is nothing."""
+
+    recent: Rows  # int32[U, L, T] rings of item rows by lane, the j-th entry ever at slot j % T
+    recent_ms: Times  # int64[U, L, T]
+    n_recent: Rows  # int32[U, L] entries ever
+    seen: Rows  # int32[blocks, BLOCK] the row of the user's block before this one, then item rows
+    seen_block: Rows  # int32[U] the user's newest block, 0 = none
+    n_seen: Rows  # int32[U]
+    n_blocks: Times  # int64[1] blocks in use; block 0 is none
+    user_ms: Times  # int64[U] time of the newest counted event
+    user_sums: Doubles  # float64[U, n_selected] forward-decayed sums in the kernel's order, see fold.py
+    item_ms: Times
+    item_sums: Doubles
+    author_ms: Times
+    author_sums: Doubles
+    topic_ms: Times
+    topic_sums: Doubles
+    author: Rows  # int32[I]
+    topics: Rows  # int32[I, TOPIC_WIDTH] 0-padded
+    publish_ms: Times  # int64[I], 0 = unknown
+    duration_s: Floats  # float32[I], NaN = unknown
+    available: Mask  # bool[I]
+    item_codes: Rows  # int32[attributes, I], 0 = unknown
+    user_codes: Rows  # int32[attributes, U]
+
+
+class Plan(NamedTuple):
+    """A StateConfig as arrays (W windows). The kernel keeps the counters of a kind side by side."""
+
+    lane_of: NDArray[np.int8]  # int8[N_COUNTED] lane of a kind, -1 = none
+    kind_start: Rows  # int32[N_COUNTED + 1] the kernel's columns of each kind
+    column: Rows  # int32[n_selected] where the config has the kernel's columns
+    rate: Doubles  # float64[n_selected] 1 / time constant in ms of the kernel's columns, 0 = never decays
+    window: Rows  # int32[n_selected] window of the kernel's columns
+    window_rate: Doubles  # float64[W]
+    epoch_ms: Times  # int64[1]
+
+
+class Columns(NamedTuple):
+    """n events."""
+
+    time_ms: Times
+    kind: NDArray[np.int8]
+    user: Rows
+    item: Rows
+    value: Floats
+
+
+class Changes(NamedTuple):
+    """What the k-th ITEM or USER event of a batch sets."""
+
+    given: NDArray[np.uint8]  # uint8[k] bits AUTHOR, TOPICS, PUBLISH, DURATION, AVAILABLE
+    author: Rows  # int32[k]
+    topics: Rows  # int32[k, TOPIC_WIDTH]
+    publish_ms: Times
+    duration_s: Floats
+    available: Mask
+    code_start: Rows  # int32[k + 1] into ``attribute`` and ``code``
+    attribute: Rows
+    code: Rows
+
+
+class Probes(NamedTuple):
+    """R requests, C candidates; see core.batches.ProbeBatch."""
+
+    user: Rows
+    time_ms: Times
+    at: Times
+    item: Rows
+    request_of: Rows
+
+
+class Answers(NamedTuple):
+    """What the kernel fills, all 0 before; see core.batches.UserColumns and probed.Probed."""
+
+    history: (
+        Rows  # int32[L, R, T]: lane first, so that the pages of a lane that is not wanted are never touched
+    )
+    history_ms: Times  # int64[L, R, T]
+    counts: Floats
+    profile: Rows
+    item_counts: Floats
+    author_counts: Floats
+    topic_counts: Floats
+    cross: Floats
+
+
+class Scratch(NamedTuple):
+    """The request that is being answered."""
+
+    history: Rows  # int32[L, T]
+    history_ms: Times  # int64[L, T]
+    authors: Rows  # int32[L, T] of the items in ``history``
+    length: Times  # int64[L] entries in use
+    marks: NDArray[
+        np.uint64
+    ]  # uint64[G, 3 * ceil(T / 64)] which entries have the topic; all 0 between requests
+    decay: Doubles  # float64[W]
+    step: Doubles  # float64[n_selected] what an event adds
+
+
+TOPIC_WIDTH = 8  # topics kept of an item
+BLOCK = 16  # int32 of a block of ``seen``: 64 bytes, one cache line
+NEVER = -(2**62)  # the newest event of a key that has none
+AUTHOR, TOPICS, PUBLISH, DURATION, AVAILABLE = 1, 2, 4, 8, 16  # bits of Changes.given

@@ -1,0 +1,83 @@
+"""Categorical attributes: names, and a code for every value, both in order of first appearance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from feedmill.core.config import nearest
+from feedmill.core.errors import NotFoundError
+
+Write = tuple[int, int]  # attribute, code
+
+
+class Attributes:
+    """The vocabulary of one table's attributes. Code 0 is unknown.
+
+    Args:
+        of: what the attributes are of, for messages.
+        most: how many names are kept; later ones are refused.
+    """
+
+    def __init__(self, of: str, most: int) -> None:
+        self._of, self._most = of, most
+        self._row: dict[str, int] = {}
+        self._values: dict[str, list[str]] = {}
+        self._codes: dict[str, dict[str, int]] = {}
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._values)
+
+    def row(self, name: str) -> int:
+        """Raises NotFoundError: nothing has that attribute."""
+        if name not in self._row:
+            raise NotFoundError(
+                f'no {self._of} has the attribute "{name}"',
+                f"one of {sorted(self._values)}",
+                nearest(name, self._values),
+            )
+        return self._row[name]
+
+    def values(self, name: str) -> list[str]:
+        """Texts by code. Raises NotFoundError: nothing has that attribute."""
+        self.row(name)
+        return self._values[name].copy()
+
+    def write(self, name: str, value: Any) -> Write | None:
+        """Where and which code a JSON value is; None if it is no category or there are too many names."""
+        text = as_text(value)
+        if value is not None and text is None:
+            return None
+        if name not in self._row:
+            if len(self._row) >= self._most:
+                return None
+            self.restore(name, ())
+        codes = self._codes[name]
+        code = codes.setdefault(text or "", len(codes))
+        if code == len(self._values[name]):
+            self._values[name].append(text or "")
+        return self._row[name], code
+
+    def clear(self) -> list[Write]:
+        """Every attribute set to unknown."""
+        return [(row, 0) for row in self._row.values()]
+
+    def restore(self, name: str, values: Iterable[str]) -> None:
+        """Add a name, which is new, with the texts of its codes from 1 on."""
+        self._row[name], self._values[name] = len(self._row), ["", *values]
+        self._codes[name] = {text: code for code, text in enumerate(self._values[name])}
+
+
+def as_text(value: Any) -> str | None:
+    """Text, number or bool as text (3.0 and 3 are the same, as in JSON); None for anything else."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value) if isinstance(value, int | float) else None

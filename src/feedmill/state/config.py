@@ -1,0 +1,88 @@
+"""What the state keeps: how long histories are, and which counters over which windows."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+import numpy as np
+from msgspec import Meta
+
+from feedmill.core.batches import LANE_ROW, LANES
+from feedmill.core.config import Config, nearest
+from feedmill.core.errors import ConfigError
+from feedmill.core.events import N_COUNTED, Kind
+from feedmill.state.arrays import Plan
+
+HOUR, DAY = 3600.0, 86400.0
+FOREVER = "all"  # the window that never decays
+COUNT_NAMES = tuple(
+    f"{kind}.{window}" for kind in ("impression", "click", "like") for window in ("1d", "7d", "30d", FOREVER)
+)
+EPOCHS = 256  # length of an epoch in the shortest time constant: sums stay below e^256 times a count
+
+
+class StateConfig(Config, frozen=True):
+    """Parameters of the state. Changing any of them makes the state replay the log."""
+
+    history_len: Annotated[int, Meta(ge=1, le=1024, description="entries of each of a user's histories")] = 50
+    windows: Annotated[
+        dict[str, Annotated[float, Meta(ge=1, le=1e9)]],
+        Meta(description="time constants of the decayed counters, in seconds, by name"),
+    ] = msgspec.field(default_factory=lambda: {"1h": HOUR, "1d": DAY, "7d": 7 * DAY, "30d": 30 * DAY})
+    counts: Annotated[
+        tuple[str, ...],
+        Meta(
+            description='counters kept of every user, item, author and topic: "kind.window", window "all" = undecayed'
+        ),
+    ] = COUNT_NAMES
+    max_attributes: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=4096,
+            description="categorical attributes kept of items, and of users; later names are ignored",
+        ),
+    ] = 64
+
+    def __post_init__(self) -> None:
+        if FOREVER in self.windows:
+            raise ConfigError(
+                f'windows has "{FOREVER}"', f'other names: "{FOREVER}" is the window that never decays'
+            )
+        for name in self.counts:
+            self._parse(name)
+        if len(set(self.counts)) < len(self.counts):
+            raise ConfigError(f"counts = {list(self.counts)}", "each counter once")
+
+    def _parse(self, name: str) -> tuple[Kind, str]:
+        kind, _, window = name.partition(".")
+        kinds = {k.name.lower(): k for k in Kind if k < N_COUNTED}
+        windows = [*self.windows, FOREVER]
+        if kind not in kinds or window not in windows:
+            known = [f"{k}.{w}" for k in kinds for w in windows]
+            raise ConfigError(
+                f'no counter "{name}"', f"one of {list(kinds)}, a dot, one of {windows}", nearest(name, known)
+            )
+        return kinds[kind], window
+
+    def plan(self) -> Plan:
+        """The same as arrays for the kernel."""
+        parsed = [self._parse(name) for name in self.counts]
+        names = sorted({window for _, window in parsed})
+        seconds = np.array([self.windows.get(name, np.inf) for name in names])
+        kinds = np.array([kind for kind, _ in parsed], np.int64)
+        column = np.argsort(kinds, kind="stable")
+        window = np.array([names.index(name) for _, name in parsed], np.int64)[column]
+        lane_of = np.full(N_COUNTED, -1, np.int8)
+        for lane, entering in LANES.items():
+            lane_of[list(entering)] = LANE_ROW[lane]
+        return Plan(
+            lane_of=lane_of,
+            kind_start=np.searchsorted(kinds[column], np.arange(N_COUNTED + 1)).astype(np.int32),
+            column=column.astype(np.int32),
+            rate=1e-3 / seconds[window],
+            window=window.astype(np.int32),
+            window_rate=1e-3 / seconds,
+            epoch_ms=np.array([1e3 * EPOCHS * min([*seconds, DAY])], np.int64),
+        )

@@ -1,0 +1,246 @@
+"""State: everything the log says, folded."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection
+from contextlib import nullcontext
+from pathlib import Path
+from threading import Lock, RLock
+
+import msgspec
+import numpy as np
+
+from feedmill.core.batches import LANES, ProbeBatch, Rows, Times, UserColumns
+from feedmill.core.config import convert
+from feedmill.core.errors import ArtifactError
+from feedmill.core.events import EventBatch, Kind
+from feedmill.core.progress import console
+from feedmill.core.progress import progress as progress_bar
+from feedmill.core.protocols import EventLog
+from feedmill.state import fold, prepare, snapshot, stored
+from feedmill.state.arrays import Answers, Probes, Scratch
+from feedmill.state.attributes import Attributes
+from feedmill.state.catalogue import Catalogue
+from feedmill.state.config import StateConfig
+from feedmill.state.ids import IdMap
+from feedmill.state.probed import Probed
+from feedmill.state.tables import Tables
+
+CHUNK = 262_144  # events folded at a time while catching up: the lock is let go in between
+WORTH_SHOWING = 500_000  # events to catch up with before there is a progress bar
+
+
+class State:
+    """Histories, counters and catalogue as arrays by row, derived from the log alone.
+
+    However a log is cut into batches, the same events give the same state, bit for bit, and the same answers.
+    Every method may be called from any thread; what needs several calls to agree takes ``lock`` around them.
+
+    Attributes:
+        users, items: rows by id.
+        catalogue: what items and users are.
+        offset: events folded.
+        newest_ms: the latest time among them, 0 if there are none.
+        lock: held while folding, and while reading what a fold would change.
+        tables, attributes, last_event: how it is kept; nothing outside this folder reads them.
+    """
+
+    def __init__(self, config: StateConfig | None = None) -> None:
+        self.config = config or StateConfig()
+        self.users, self.items = IdMap(), IdMap()
+        self.offset, self.newest_ms, self.lock = 0, 0, RLock()
+        self.attributes = {of: Attributes(of, self.config.max_attributes) for of in ("item", "user")}
+        self.tables = Tables(self.config)
+        self.catalogue = Catalogue(self.tables, self.attributes["item"], self.attributes["user"])
+        self.last_event: EventBatch | str = ""
+        self._plan, self._saving = self.config.plan(), Lock()
+
+    @property
+    def count_names(self) -> tuple[str, ...]:
+        """Names of the counters, such as "click.1d"."""
+        return self.config.counts
+
+    @property
+    def settings_hash(self) -> str:
+        """What is counted and kept, as a hash: models trained on one state must be served with its like."""
+        return hashlib.sha256(msgspec.json.encode(self.config, order="deterministic")).hexdigest()[:16]
+
+    def fold(
+        self, events: EventBatch, probes: ProbeBatch | None = None, lanes: Collection[str] = tuple(LANES)
+    ) -> Probed | None:
+        """Fold the events, which follow the last ones in the log, and answer the probes on the way.
+
+        Args:
+            probes: rows must be those of this log; a row that has not appeared yet is unknown.
+            lanes: histories to hand out; others come back empty and cost no memory. R requests with all of
+                them take 48 R history_len bytes, so probe by the hundred thousand.
+
+        Returns:
+            The probes' answers; None without probes.
+
+        Raises:
+            DataError: the probes are not well formed; nothing was folded.
+        """
+        asked, wanted = prepare.probes(probes, len(events)), prepare.lane_mask(lanes)
+        with self.lock:
+            columns = prepare.columns(events, self.users, self.items)
+            changes = prepare.changes(events, columns, self.catalogue)
+            self.tables.reserve(stored.sizes(self), len(events))
+            out, room = self._answers(asked), self._scratch()
+            fold.run(self.tables.arrays, self._plan, columns, changes, asked, wanted, out, room)
+            self._note(events, columns.time_ms)
+        if probes is None:
+            return None
+        return prepare.probed_of(prepare.users_of(asked, out), asked, out, self.count_names)
+
+    def register(self, events: EventBatch) -> None:
+        """Give every id of these events its row, in order, without folding them: rows then agree with a state that
+        folds all of them, though this one may fold only a part (a training split)."""
+        with self.lock:
+            self.users.rows(events.table.column("user_id"), grow=True)
+            self.items.rows(events.table.column("item_id"), grow=True)
+
+    def view(self, user_id: str, time_ms: int) -> UserColumns:
+        """What is known of one user (R = 1) now, as of ``time_ms``; row 0 and zeros for one never seen."""
+        with self.lock:
+            asked = prepare.one(self.users.row(user_id), time_ms)
+            out, room = self._answers(asked), self._scratch()
+            fold.run(
+                self.tables.arrays,
+                self._plan,
+                prepare.NO_EVENTS,
+                prepare.NO_CHANGES,
+                asked,
+                prepare.ALL_LANES,
+                out,
+                room,
+            )
+        return prepare.users_of(asked, out)
+
+    def probe(self, user: UserColumns, items: Rows) -> Probed:
+        """Candidates int32[C] for one user (R = 1), with the histories and the time that ``user`` has.
+
+        Raises:
+            DataError: more than one user, or a user of another state.
+        """
+        asked = prepare.candidates(user, items)
+        with self.lock:
+            out, room = self._answers(asked), prepare.given(user, self._scratch(), len(self.items))
+            fold.match(self.tables.arrays, self._plan, int(user.time_ms[0]), asked.item, out, room, 0)
+        return prepare.probed_of(user, asked, out, self.count_names)
+
+    def seen(self, user_row: int) -> Rows:
+        """int32[n] ascending: items the user has ever acted on (clicked, watched, liked, disliked …), not merely
+        been shown."""
+        with self.lock:
+            if not 0 < user_row < self.tables.sizes.users:
+                return np.zeros(0, np.int32)
+            rows = np.empty(self.tables.arrays.n_seen[user_row], np.int32)
+            fold.actions(self.tables.arrays.seen, int(self.tables.arrays.seen_block[user_row]), rows)
+        return np.unique(rows)
+
+    def catch_up(self, log: EventLog, progress: bool = True) -> int:
+        """Fold what the log has after ``offset``; returns how many events that were. Several threads may call it.
+
+        Args:
+            progress: show a bar if there is much to do.
+
+        Raises:
+            LogError: the log cannot be read, or is shorter than what has been folded.
+        """
+        start = self.offset
+        many = progress and log.end - start > WORTH_SHOWING
+        with (
+            progress_bar("folding the log", log.end - start)
+            if many
+            else nullcontext(lambda n: None) as advance
+        ):
+            while True:
+                at = self.offset
+                batch, _ = log.read(at, CHUNK)
+                if not len(batch):
+                    return self.offset - start
+                with self.lock:
+                    if self.offset == at:
+                        self.fold(batch)
+                        advance(len(batch))
+
+    def save(self, folder: Path) -> Path:
+        """Write a snapshot under ``folder`` and delete earlier ones; returns its place. Folds wait only while the
+        arrays are copied, and what is written is one moment of the log, whole."""
+        with self.lock:
+            offset, content = self.offset, stored.content(self)
+        with self._saving:
+            return snapshot.write(folder, offset, content)
+
+    @classmethod
+    def load(cls, folder: Path, config: StateConfig | None = None) -> State:
+        """The newest snapshot under ``folder``.
+
+        Args:
+            config: what the state is to keep; None takes the snapshot's.
+
+        Raises:
+            ArtifactError: there is none, it is damaged, or it was made with another config.
+        """
+        place = snapshot.newest(folder)
+        if place is None:
+            raise ArtifactError(
+                f"no snapshot in {folder}", "a folder that State.save wrote", "replay the log"
+            )
+        found = snapshot.read(place)
+        kept = convert(found.about["config"], StateConfig)
+        if config is not None and config != kept:
+            raise ArtifactError(
+                f"{place} was made with other [state] settings", "the current ones", snapshot.REPLAY
+            )
+        state = cls(kept)
+        stored.fill(state, found)
+        return state
+
+    @classmethod
+    def restore(
+        cls, folder: Path, log: EventLog, config: StateConfig | None = None, progress: bool = True
+    ) -> State:
+        """The state at the end of the log: from the newest snapshot if it can be used, else from zero.
+
+        A snapshot that cannot be used is reported on stderr; it costs time, never events.
+        """
+        state = cls(config)
+        if snapshot.newest(folder) is not None:
+            try:
+                state = cls.load(folder, state.config)
+                stored.check_is_of(state, log)
+            except ArtifactError as e:
+                console.print(f"state: {e}\n  replaying the log from its start", markup=False)
+                state = cls(config)
+        state.catch_up(log, progress)
+        return state
+
+    def warm(self) -> None:
+        """Compile all that serving calls, or load it from the compiler's cache, on a state that is thrown away."""
+        other, topics = State(self.config), '{"topics": ["t"]}'
+        other.fold(
+            EventBatch.of(
+                {"kind": [Kind.ITEM, Kind.CLICK], "user_id": "u", "item_id": "i", "payload": [topics, ""]}
+            )
+        )
+        other.probe(other.view("u", 0), np.array([1], np.int32))
+        other.seen(1)
+
+    def _answers(self, asked: Probes) -> Answers:
+        n_requests, n_candidates = len(asked.user), len(asked.item)
+        return prepare.answers(
+            n_requests, n_candidates, self.tables.sizes, self.config.history_len, len(self.config.counts)
+        )
+
+    def _scratch(self) -> Scratch:
+        return prepare.scratch(self.tables.sizes, self.config.history_len, self._plan)
+
+    def _note(self, events: EventBatch, time_ms: Times) -> None:
+        if len(events):
+            newest = int(time_ms.max())
+            self.newest_ms = max(self.newest_ms, newest) if self.offset else newest
+            self.offset += len(events)
+            self.last_event = events if len(events) == 1 else events.take(np.array([len(events) - 1]))

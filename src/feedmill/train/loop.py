@@ -1,0 +1,92 @@
+"""The one training loop: shuffled in-memory index batches, SparseAdam for embedding rows, Adam for dense weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from feedmill.core.clock import rng
+from feedmill.core.progress import progress
+from feedmill.features import FeatureBatch, FeatureSpec
+from feedmill.models.embeddings import FusedEmbedding
+from feedmill.train.config import Fitting
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Inputs:
+    """Embedded fields and numbers of one batch: what a model's forward takes, beside ``request_of``."""
+
+    user: Tensor
+    user_numeric: Tensor
+    item: Tensor
+    item_numeric: Tensor
+    request_of: Tensor
+
+
+class Features:
+    """A FeatureBatch in torch, cut by request: batch b holds requests and all of their candidates."""
+
+    def __init__(self, spec: FeatureSpec, batch: FeatureBatch, embedding: FusedEmbedding) -> None:
+        self._spec, self._embedding = spec, embedding
+        self._user_ids = torch.from_numpy(batch.user_ids)
+        self._user_numeric = torch.from_numpy(batch.user_numeric)
+        self._item_ids = torch.from_numpy(batch.item_ids)
+        self._item_numeric = torch.from_numpy(batch.item_numeric)
+        n = len(batch.user_ids)
+        self._start = np.searchsorted(batch.request_of, np.arange(n + 1))
+
+    def rows(self, requests: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The candidate rows of some requests, and the place in ``requests`` that each belongs to."""
+        low, n = self._start[requests], self._start[requests + 1] - self._start[requests]
+        of = np.repeat(np.arange(len(requests)), n)
+        return np.arange(len(of)) - np.repeat(np.cumsum(n) - n, n) + low[of], of
+
+    def inputs(self, requests: NDArray[np.int64], rows: NDArray[np.int64], of: NDArray[np.int64]) -> Inputs:
+        """Embeddings and numbers of these requests and candidate rows."""
+        r, c = torch.from_numpy(requests), torch.from_numpy(rows)
+        user, item = self._embedding(
+            (self._user_ids[r], self._spec.starts("user")), (self._item_ids[c], self._spec.starts("item"))
+        )
+        return Inputs(user, self._user_numeric[r], item, self._item_numeric[c], torch.from_numpy(of))
+
+
+def run(
+    what: str,
+    model: nn.Module,
+    embedding: FusedEmbedding,
+    n_requests: int,
+    loss: Callable[[NDArray[np.int64]], Tensor],
+    fitting: Fitting,
+    seed: int,
+) -> list[float]:
+    """Minimise ``loss(request indices)``.
+
+    Returns:
+        the mean loss of each epoch.
+    """
+    dense = torch.optim.Adam(model.parameters(), lr=fitting.learning_rate, fused=True)
+    sparse = torch.optim.SparseAdam(list(embedding.parameters()), lr=fitting.learning_rate)
+    random = rng(seed, what, "order")
+    model.train()
+    means = []
+    with progress(what, fitting.epochs * n_requests) as advance:
+        for _ in range(fitting.epochs):
+            total, order = 0.0, random.permutation(n_requests)
+            for at in range(0, n_requests, fitting.batch_size):
+                requests = np.sort(order[at : at + fitting.batch_size])
+                value = loss(requests)
+                dense.zero_grad()
+                sparse.zero_grad()
+                value.backward()  # type: ignore[no-untyped-call]
+                dense.step()
+                sparse.step()
+                total += value.item() * len(requests)
+                advance(len(requests))
+            means.append(total / max(n_requests, 1))
+    model.eval()
+    return means

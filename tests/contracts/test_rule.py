@@ -1,0 +1,44 @@
+"""Every registered rule against the suite; a new one is added to ``MAKE``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from contracts import rule as suite
+from contracts.rule import Make
+from feedmill.core.batches import Floats
+from feedmill.core.config import convert
+from feedmill.core.protocols import RerankRule
+from feedmill.rerank import RULES
+
+
+def of(kind: str, vectors: Floats | None = None, **parameters: Any) -> Make:
+    def make() -> RerankRule:
+        cls: Any = RULES[kind]
+        rule: RerankRule = cls(convert(parameters, cls.Config, kind), suite.state(), vectors)
+        return rule
+
+    return make
+
+
+MAKE: dict[str, Make] = {
+    "mmr": of("mmr", suite.vectors()),
+    "mmr, without vectors": of("mmr"),
+    "mmr, short window": of("mmr", suite.vectors(), theta=0.3, window=2, topic_weight=0),
+    "window": of("window"),
+    "window, any topic": of("window", by="topic", topics="any", window=5),
+    "window, that cannot hold": of("window", by="author", at_most=1, window=30),
+}
+CHECKS = [name for name in vars(suite) if name.startswith("check_")]
+
+
+def test_every_registered_rule_is_checked() -> None:
+    assert {name.split(",")[0] for name in MAKE} == set(RULES)
+
+
+@pytest.mark.parametrize("check", CHECKS)
+@pytest.mark.parametrize("kind", MAKE)
+def test_rule(kind: str, check: str) -> None:
+    getattr(suite, check)(MAKE[kind])

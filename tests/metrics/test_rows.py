@@ -1,0 +1,15 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from feedmill.metrics.rows import BenchRow, machine, versions, write
+
+
+def test_a_row_carries_where_it_was_measured(tmp_path: Path) -> None:
+    row = BenchRow(what="feed", metric="p50", value=7.5, unit="ms", machine=machine(), versions=versions())
+    write([row], tmp_path / "rows.json")
+    (read,) = json.loads((tmp_path / "rows.json").read_text("utf-8"))
+    assert (read["what"], read["value"], read["low"]) == ("feed", 7.5, None)
+    assert "cores" in read["machine"]
+    assert read["versions"]["numpy"]

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import base64
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from feedmill.core.errors import DataError
+from feedmill.serve.cursor import MAX_SHOWN, decode, encode
+
+ROWS = st.sets(st.integers(1, 2**31 - 2), max_size=50)
+
+
+@given(ROWS, st.text(min_size=1, max_size=100))
+def test_a_cursor_holds_what_was_shown(rows: set[int], user_id: str) -> None:
+    cursor = encode(user_id, np.array(list(rows), np.int32))
+    np.testing.assert_array_equal(decode(user_id, cursor, 2**31), np.array(sorted(rows), np.int32))
+
+
+def test_no_cursor_holds_nothing() -> None:
+    assert len(decode("u", "", 5)) == 0
+
+
+def test_a_cursor_stays_short() -> None:
+    rows = np.random.default_rng(0).permutation(100_000)[:1000].astype(np.int32)
+    assert len(encode("u", rows)) < 3000
+
+
+def test_a_cursor_that_would_hold_too_much_ends_the_feed() -> None:
+    assert encode("u", np.arange(1, MAX_SHOWN + 2, dtype=np.int32)) == ""
+
+
+@given(st.text(max_size=60))
+def test_any_other_text_is_refused(text: str) -> None:
+    if text:
+        with pytest.raises(DataError, match="cursor"):
+            decode("u", text, 100)
+
+
+@given(st.integers(0, 200), st.integers(1, 255))
+def test_a_cursor_with_a_wrong_byte_is_refused(at: int, change: int) -> None:
+    data = bytearray(base64.urlsafe_b64decode(encode("u", np.arange(1, 60, dtype=np.int32)) + "=="))
+    data[at % len(data)] ^= change
+    with pytest.raises(DataError, match="cursor"):
+        decode("u", base64.urlsafe_b64encode(bytes(data)).decode().rstrip("="), 100)
+
+
+def test_a_cursor_of_another_user_or_another_log_is_refused() -> None:
+    cursor = encode("u", np.array([7], np.int32))
+    for user_id, n_items in (("v", 100), ("u", 7)):
+        with pytest.raises(DataError, match="cursor"):
+            decode(user_id, cursor, n_items)

@@ -1,14 +1,11 @@
 # The one door for chores. `make` alone lists them.
 #
-#   PYTHON       the interpreter .venv is made with (default: the first of python3, python3.13 … that is 3.11+)
-#   TORCH_INDEX  where Linux gets torch from: the CPU build is a tenth of the size of the CUDA one.
-#                `make TORCH_INDEX= …` takes torch from the default index instead.
+#   PYTHON  the interpreter .venv is made with (default: the first of python3, python3.13 … that is 3.11+)
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
-TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 PY := .venv/bin/python
 # The stamp is named after the place, so that a tree which was copied together with its .venv installs again.
 STAMP := .venv/installed-$(shell pwd | cksum | cut -d' ' -f1)
@@ -42,9 +39,6 @@ serve: $(STAMP) ## serve the workspace in DIR (default: demo)
 install: $(STAMP) ## make .venv and install feedmill into it with what training and tests need
 
 $(STAMP): pyproject.toml constraints.txt | $(PY)
-	@if [ "$$(uname)" = Linux ] && [ -n "$(TORCH_INDEX)" ]; then \
-		$(PY) -m pip install -q --retries 0 --timeout 15 --no-deps -c constraints.txt --index-url $(TORCH_INDEX) torch \
-		|| echo "no torch from $(TORCH_INDEX); taking it from the default index"; fi
 	$(PY) -m pip install -q -c constraints.txt -e '.[train,dev]'
 	@rm -f .venv/installed-* && touch $@
 

@@ -33,9 +33,7 @@ def movielens_100k(folder: Path) -> Dataset:
 
 
 def movielens_latest(folder: Path) -> Dataset:
-    (folder / "ratings.csv").write_text(
-        "userId,movieId,rating,timestamp\n1,1,4.0,964982703\n2,3,3.5,964981247\n"
-    )
+    (folder / "ratings.csv").write_text("userId,movieId,rating,timestamp\n1,1,4.0,964982703\n2,3,3.5,964981247\n")
     (folder / "movies.csv").write_text(
         "movieId,title,genres\n1,Toy Story (1995),Adventure|Comedy\n"
         '3,"City of Lost Children, The (Cité des enfants perdus, La) (1995) ",(no genres listed)\n'

@@ -3,16 +3,16 @@ from dataclasses import fields
 import msgspec
 import numpy as np
 import pytest
-from worlds import DAY_MS, START_MS, click, tastes
 
 from feedmill.core.batches import ProbeBatch
 from feedmill.core.errors import ArtifactError, ConfigError
 from feedmill.core.events import EventBatch
 from feedmill.features import FeaturesConfig, assemble
 from feedmill.features import fit as fit_features
-from feedmill.features.spec import from_dict, as_dict
+from feedmill.features.spec import as_dict, from_dict
 from feedmill.samples import SamplesConfig, sample
 from feedmill.state import Probed, State, StateConfig
+from worlds import DAY_MS, START_MS, click, tastes
 
 
 @pytest.fixture(scope="module")

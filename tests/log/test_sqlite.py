@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
-from threading import Thread
+from threading import Barrier, Thread
 from typing import Any
 
 import numpy as np
@@ -28,9 +28,7 @@ from feedmill.log.sqlite_file import VERSION
 def big(n: int, first: int = 0) -> EventBatch:
     """Events that do not compress."""
     noise = [rng(first + i, "noise").bytes(400).hex() for i in range(n)]
-    return EventBatch.of(
-        {"time_ms": np.arange(first, first + n), "kind": 1, "user_id": "u", "payload": noise}
-    )
+    return EventBatch.of({"time_ms": np.arange(first, first + n), "kind": 1, "user_id": "u", "payload": noise})
 
 
 def run(target: Any, *args: Any) -> Any:
@@ -189,24 +187,28 @@ def test_a_damaged_page_is_noticed(tmp_path: Path) -> None:
 
 def test_many_may_open_a_new_file_at_once(tmp_path: Path) -> None:
     problems: list[BaseException] = []
+    together = Barrier(8)
 
-    def append_one(k: int) -> None:
+    def append_one(path: Path, k: int) -> None:
         try:
-            log = SqliteLog(tmp_path / "log")
+            together.wait()
+            log = SqliteLog(path)
             log.append(plain(1, k))
             log.close()
         except BaseException as e:
             problems.append(e)
 
-    threads = [Thread(target=append_one, args=(k,)) for k in range(8)]
-    for t in threads:
-        t.start()
-    for t in threads:
-        t.join()
-    assert problems == []
-    log = SqliteLog(tmp_path / "log")
-    assert sorted(log.read(0)[0].numpy("time_ms").tolist()) == list(range(8))
-    log.close()
+    for attempt in range(10):
+        path = tmp_path / f"log{attempt}"
+        threads = [Thread(target=append_one, args=(path, k)) for k in range(8)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        assert problems == []
+        log = SqliteLog(path)
+        assert sorted(log.read(0)[0].numpy("time_ms").tolist()) == list(range(8))
+        log.close()
 
 
 def test_a_reader_does_not_wait_for_a_writer(tmp_path: Path) -> None:

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
-from worlds import DAY_MS, START_MS, catalogue, click, tastes
 
 from feedmill.core.errors import ConfigError
 from feedmill.core.events import EventBatch, Kind
 from feedmill.samples import InterestConfig, SamplesConfig, interactions, sample
 from feedmill.state import State
+from worlds import DAY_MS, START_MS, catalogue, click, tastes
 
 
 def _state(events: EventBatch) -> State:

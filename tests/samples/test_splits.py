@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from worlds import START_MS, catalogue, click, tastes
 
 from feedmill.core.errors import DataError
 from feedmill.core.events import N_COUNTED, EventBatch, Kind
 from feedmill.samples.splits import EvaluateConfig, split
+from worlds import START_MS, catalogue, click, tastes
 
 
 def test_the_last_item_of_each_user_is_held_out_with_all_its_events() -> None:

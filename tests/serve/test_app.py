@@ -13,10 +13,9 @@ from typing import Any
 import httpx
 import pytest
 
-from feedmill.core.errors import LogError
 from feedmill.serve.engine import Engine
 from feedmill.serve.server import Server
-from serve.world import Make
+from serve.world import Make, full_disk
 
 PROBLEM = "application/problem+json"
 
@@ -128,7 +127,7 @@ def test_a_deadline_of_nothing_is_answered_and_says_so(http: httpx.Client) -> No
         ({"user_id": "u", "cursor": "stolen"}, 'cursor = "stolen"', "same user"),
         ({"user_id": "u", "cursor": 5}, "cursor = 5", "str"),
         ({"user_id": "u", "context": {"device": 3}}, "context", "str"),
-        ({"user_id": "u", "deadline_ms": -1}, "deadline_ms = -1", "0 or more"),
+        ({"user_id": "u", "deadline_ms": -1}, "deadline_ms = -1", "0 to 3600000"),
         ({"user_id": "u", "nn": 3}, 'unknown field "nn"', "n"),
         ({}, 'no field "user_id"', "text or whole number"),
         ([], "[]", "object"),
@@ -269,19 +268,18 @@ def test_the_openapi_document_describes_every_route_with_examples_that_work(http
         assert http.post(path, json=example).status_code == 200
 
 
-def test_a_log_that_cannot_be_written_refuses_events_and_not_feeds(
-    http: httpx.Client, engine: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(*_: Any) -> Any:
-        raise LogError("the disk is full", "space", "free some")
-
-    monkeypatch.setattr(engine.live.log, "append", full)
+def test_a_log_that_cannot_be_written_refuses_events_and_not_feeds(http: httpx.Client, engine: Engine) -> None:
     event = {"kind": "click", "user_id": "u1", "item_id": "i1"}
-    found = problem(http.post("/v1/events", json=event), 503)
-    assert (found["given"], found["fix"]) == ("the disk is full", "free some")
-    answer = feed(http, user_id="u1", n=5)
-    assert len(answer["items"]) == 5
-    assert answer["degraded"] == ["exposure"]
+    with full_disk(engine):
+        before = engine.live.log.end
+        found = problem(http.post("/v1/events", json=[event] * 5000), 503)
+        assert "full" in found["given"]
+        assert "free some space" in found["fix"]
+        answer = feed(http, user_id="u1", n=500)
+        assert len(answer["items"]) > 5
+        assert answer["degraded"] == ["exposure"]
+        assert engine.live.log.end == before
+    assert http.post("/v1/events", json=event).json()["accepted"] == 1
 
 
 def test_an_unexpected_error_gives_a_reference_and_no_traceback(

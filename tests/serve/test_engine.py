@@ -16,7 +16,7 @@ from feedmill.log.sqlite import SqliteLog
 from feedmill.serve.engine import Engine
 from feedmill.serve.pipeline import Pipeline
 from feedmill.state import Probed, State
-from serve.world import N_ITEMS, START_MS, Make, Open, click, ids, log_of, seen_by
+from serve.world import N_ITEMS, START_MS, Make, Open, click, full_disk, ids, log_of, seen_by
 
 # What a feed is
 
@@ -211,19 +211,19 @@ def full(*_: Any) -> Any:
     raise LogError("the disk is full", "space", "free some")
 
 
-def test_a_feed_is_answered_when_the_log_cannot_be_written_and_events_are_not(
-    opened: Open, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_feed_is_answered_when_the_disk_is_full_and_events_are_not_taken(opened: Open) -> None:
     engine = opened()
-    before = engine.live.log.end
-    monkeypatch.setattr(engine.live.log, "append", full)
-    answer = engine.recommend("u1", n=5)
-    assert len(answer.items) == 5
-    assert answer.degraded == ["exposure"]
-    with pytest.raises(LogError, match="disk is full"):
-        engine.append(click("u1", "i1"))
-    monkeypatch.undo()
-    assert engine.live.log.end == before
+    with full_disk(engine):
+        before = engine.live.log.end
+        answer = engine.recommend("u1", n=5)
+        assert len(answer.items) == 5
+        assert answer.degraded == ["exposure"]
+        assert "full" in engine.trace(answer.request_id).stages[-1].error
+        with pytest.raises(LogError, match="full"):
+            engine.append(click("u1", "i1"))
+        assert engine.live.log.end == before
+    assert engine.recommend("u1", n=5).degraded == []
+    assert engine.append(click("u1", "i1")).n_new == 1
 
 
 def test_a_feed_is_answered_when_the_log_cannot_be_read(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -76,6 +76,8 @@ def test_a_channel_of_another_kind_than_trained_is_refused(make: Make) -> None:
         ({"prerank__kepe": 3}, 'did you mean "keep"'),
         ({"rerank__rules": [{"kind": "mrm"}]}, 'did you mean "mmr"'),
         ({"log__kind": "sqlit"}, 'did you mean "sqlite"'),
+        ({"log__busy": 3}, 'did you mean "busy_s"'),
+        ({"prerank__channel": "itemfc"}, 'did you mean "itemcf"'),
         ({"state__history_len": -1}, r"state\.history_len"),
     ],
 )
@@ -143,9 +145,14 @@ def test_a_new_artifact_that_cannot_be_used_leaves_the_old_one_serving(opened: O
     engine = opened()
     before = engine.status()["version"]
     promote(engine.workspace.artifacts, write(engine.workspace.artifacts, {}, {}))
-    with pytest.raises(ArtifactError):
-        engine.reload()
+    for _ in range(2):
+        with pytest.raises(ArtifactError, match="does not say"):
+            engine.reload()
     assert engine.recommend("u1").version == before
+
+
+def test_a_channel_that_cannot_pre_rank_is_named(opened: Open) -> None:
+    assert opened(prerank__channel="itemcf").recommend("u1").degraded == ["prerank: itemcf has no vectors"]
 
 
 def until(holds: Callable[[], bool]) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
 
 from feedmill.core.clock import rng
+from feedmill.core.errors import LogError
 from feedmill.core.events import EventBatch, Kind
 from feedmill.core.request import FeedResponse
 from feedmill.core.workspace import Workspace
@@ -104,3 +107,16 @@ def click(user_id: str, item_id: str, **more: Any) -> EventBatch:
 
 def log_of(engine: Engine) -> EventBatch:
     return engine.live.log.read(0, 10**6)[0]
+
+
+@contextmanager
+def full_disk(engine: Engine) -> Iterator[None]:
+    """The log's file may not grow: SQLite then fails as it does on a full disk."""
+    writer: sqlite3.Connection = engine.live.log._writer  # type: ignore[attr-defined]
+    writer.execute("vacuum")
+    writer.execute("pragma max_page_count = 1")  # the smallest that is allowed is the file as it is
+    with suppress(LogError):
+        while True:  # room is left in the last page
+            engine.append(click("filler", "i0"))
+    yield
+    writer.execute("pragma max_page_count = 1000000000")

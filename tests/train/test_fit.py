@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from worlds import START_MS, catalogue, tastes
 
 from feedmill.core.errors import ConfigError, DataError
 from feedmill.core.workspace import Workspace
@@ -15,6 +14,7 @@ from feedmill.log.memory import MemoryLog
 from feedmill.serve.evaluate import Evaluation, evaluate
 from feedmill.state import State
 from feedmill.train import Fitted, fit
+from worlds import START_MS, catalogue, tastes
 
 RAW = {
     "retrieval": {"channels": {"popular": {"limit": 30}, "itemcf": {"limit": 30}, "two_tower": {"kind": "vector"}}},

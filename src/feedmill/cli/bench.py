@@ -153,7 +153,7 @@ def fold_rows(quick: bool) -> list[BenchRow]:
     import polars as pl
 
     from feedmill.core.events import EventBatch
-    from feedmill.state import State, warm
+    from feedmill.state import State
 
     n = 1_000_000 if quick else 5_000_000
     random = np.random.default_rng(0)
@@ -165,7 +165,7 @@ def fold_rows(quick: bool) -> list[BenchRow]:
     }
     events = EventBatch.of({k: v.tolist() if v.dtype.kind == "U" else v for k, v in columns.items()})
     frame = pl.from_arrow(events.table)
-    warm()
+    State().warm()
     ours, theirs = [], []
     for _ in range(3):
         ours += timed(1, lambda _: State().fold(events))

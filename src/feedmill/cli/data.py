@@ -52,7 +52,7 @@ def import_(
 def load(dataset: Dataset, at: Workspace) -> None:
     """Ingest a data set and say what came of it."""
     from feedmill.datasets.ingest import ingest as run
-    from feedmill.serve.restore import open_log
+    from feedmill.log.whole import open_log
 
     if dataset.licence:
         console.print(f"[dim]{dataset.name}: {dataset.licence}[/]")

@@ -67,7 +67,7 @@ def step(n: str, what: str) -> None:
 
 def show_feeds(url: str, at: Workspace) -> None:
     """Ask the service for the feeds of the three most recent users and print them."""
-    from feedmill.serve.restore import open_log
+    from feedmill.log.whole import open_log
 
     log = open_log(at)
     try:

@@ -89,11 +89,11 @@ def _packages(names: tuple[str, ...], level: str, do: str) -> Iterator[Finding]:
 
 
 def _kernels() -> Finding:
-    from feedmill.state import warm
+    from feedmill.state import State
 
     start = time.perf_counter()
     try:
-        warm()
+        State().warm()
     except Exception as e:
         return Finding("bad", f"kernels do not compile: {e}", "pip install -U numba llvmlite")
     return Finding("ok", f"kernels ready in {time.perf_counter() - start:.1f} s (compiled once, then cached)")
@@ -112,7 +112,7 @@ def _fsync_ms() -> float:
 def of_workspace(folder: Path) -> Iterator[Finding]:
     """Config, log, artifact of a workspace."""
     from feedmill.cli.start import parameters
-    from feedmill.serve.restore import open_log
+    from feedmill.log.whole import open_log
 
     try:
         at = workspace(folder)

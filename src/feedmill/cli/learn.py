@@ -30,9 +30,9 @@ def train(
 
 def run(at: Workspace, *, measure: bool = True) -> tuple[str, Evaluation | None]:
     """Train, evaluate, print, publish, promote; the version and what was measured."""
+    from feedmill.log.whole import open_log
     from feedmill.publish import PublishConfig, collect, promote, write
     from feedmill.serve.evaluate import evaluate as measured
-    from feedmill.serve.restore import open_log
 
     fit = _trainer()
     log = open_log(at)
@@ -71,10 +71,10 @@ def _trainer() -> Any:
 
 def evaluate(folder: Dir = HERE, settings: Set = None, json: Json = None) -> None:
     """Measure the promoted version on what its training held out, through the serving path."""
+    from feedmill.log.whole import open_log, read_all
     from feedmill.publish import load
     from feedmill.samples.splits import EvaluateConfig, split
     from feedmill.serve.evaluate import evaluate as measured
-    from feedmill.serve.restore import open_log, read_all
 
     at = workspace(folder, settings)
     artifact = load(at.artifacts)

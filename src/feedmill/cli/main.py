@@ -14,10 +14,10 @@ if os.access(sys.prefix, os.W_OK):
 import typer
 from rich.markup import escape
 
-from feedmill.core.version import __version__
 from feedmill.cli import bench, data, demo, doctor, feed, learn, models, start
 from feedmill.core.errors import FeedmillError
 from feedmill.core.progress import console
+from feedmill.core.version import __version__
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -49,7 +49,7 @@ def version(
 def main() -> None:
     """Run, and say what went wrong in words: exit 1 for an error with a cause, 130 for Ctrl-C."""
     try:
-        app()
+        app(standalone_mode=True)
     except FeedmillError as error:
         console.print(f"[bold red]error:[/] {escape(str(error))}")
         sys.exit(1)

@@ -161,7 +161,11 @@ class Workspace:
         Raises:
             WorkspaceError: another process serves it; the message has its pid.
         """
-        with (self.path / "serve.lock").open("a+", encoding="utf-8") as file:
+        try:
+            file = (self.path / "serve.lock").open("a+", encoding="utf-8")
+        except OSError as e:
+            raise WorkspaceError(f"{self.path}/serve.lock: {e.strerror}", "a folder that can be written to") from None
+        with file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:

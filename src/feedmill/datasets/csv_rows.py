@@ -83,9 +83,7 @@ def _is_odd(batch: pa.RecordBatch) -> bool:
     return several or bool(empty.any())
 
 
-def _the_rest(
-    path: Path, names: list[str], separator: str, n_done: int, malformed: Malformed
-) -> Iterator[Chunk]:
+def _the_rest(path: Path, names: list[str], separator: str, n_done: int, malformed: Malformed) -> Iterator[Chunk]:
     """The rows after the first ``n_done``, which were well-formed, each on a line of its own."""
     rows: list[list[str]] = []
     lines: list[int] = []
@@ -98,9 +96,7 @@ def _the_rest(
             if not problem and not text.isascii() and _NOT_UTF8.search(text):
                 problem = "not UTF-8"
             if problem:
-                shown = (
-                    text.rstrip("\r\n").encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-                )
+                shown = text.rstrip("\r\n").encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
                 malformed(line, problem, shown)
                 continue
             rows.append(row)

@@ -13,7 +13,7 @@ import polars as pl
 
 from feedmill.core.clock import Clock, WallClock
 from feedmill.core.events import SCHEMA, EventBatch, Kind
-from feedmill.datasets.check import check_batch
+from feedmill.datasets.check import EARLIEST_MS, check_batch
 from feedmill.datasets.columns import events_of, require
 from feedmill.datasets.describe import Described, item_columns, items_of, user_columns, users_of
 from feedmill.datasets.rows import CHUNK_ROWS, Chunk, read_rows, row_json, suffix_of
@@ -28,10 +28,10 @@ from feedmill.datasets.tables import (
     used,
 )
 
-_FORMAT = (
-    "1"  # part of every source: raise it when the same file would give other events, or in another order
-)
+# Part of every source: raise it when the same file would give other events, or give them in another order.
+_FORMAT = "1"
 _ALWAYS = ("user", "item", "time")
+_NONE = pl.DataFrame(schema={"time_ms": pl.Int64, "line": pl.Int64, "nth": pl.Int8})
 
 
 class _Read(NamedTuple):
@@ -59,9 +59,7 @@ class MappedDataset:
 
     licence = ""
 
-    def __init__(
-        self, path: Path | str, mapping: LogMapping | Path | None = None, clock: Clock | None = None
-    ) -> None:
+    def __init__(self, path: Path | str, mapping: LogMapping | Path | None = None, clock: Clock | None = None) -> None:
         self.path = Path(path)
         self.name = self.path.name
         self._mapping = read_mapping(mapping) if isinstance(mapping, Path) else mapping
@@ -74,9 +72,7 @@ class MappedDataset:
         read = self._events
         for start in range(0, len(read.events), CHUNK_ROWS):
             part = read.events[read.order[start : start + CHUNK_ROWS]]
-            columns = {
-                name: part[name].to_arrow(compat_level=pl.CompatLevel.oldest()) for name in SCHEMA.names
-            }
+            columns = {name: part[name].to_arrow(compat_level=pl.CompatLevel.oldest()) for name in SCHEMA.names}
             yield EventBatch.of(columns, source=read.source, source_row=start)
 
     def items(self) -> EventBatch:
@@ -108,11 +104,7 @@ class MappedDataset:
             found = events_of(chunk.columns, chunk.lines, table, self._now_ms)
             rejects.add(chunk, found.checked.reasons)
             frames.append(found.frame)
-        events = (
-            pl.concat(frames)
-            if frames
-            else pl.DataFrame(schema={"time_ms": pl.Int64, "line": pl.Int64, "nth": pl.Int8})
-        )
+        events = pl.concat(frames or [_NONE])
         order = events.select(pl.arg_sort_by("time_ms", "line", "nth")).to_series()
         return _Read(events, order, digest([self.path], _FORMAT, _json(table)), rejects.found)
 
@@ -137,7 +129,7 @@ class MappedDataset:
             return EventBatch.empty(), []
         path, section = self.path.parent / table.file, f"{kind.name.lower()}s"
         rejects, batches = _Rejects(path.name), []
-        first_ms = self._events.events["time_ms"].min() or self._now_ms
+        first_ms = self._events.events["time_ms"].min() or EARLIEST_MS
         for chunk in _chunks(path, table.separator, wanted, section, rejects):
             ids, payloads, refused = describe(chunk.columns)
             of = "item_id" if kind == Kind.ITEM else "user_id"
@@ -160,14 +152,10 @@ class _Rejects:
 
     def add(self, chunk: Chunk, reasons: dict[int, str]) -> None:
         for row, reason in sorted(reasons.items()):
-            self.found.append(
-                Reject(self.file, int(chunk.lines[row]), reason, row_json(chunk.columns, row), True)
-            )
+            self.found.append(Reject(self.file, int(chunk.lines[row]), reason, row_json(chunk.columns, row), True))
 
 
-def _chunks(
-    path: Path, separator: str, wanted: dict[str, str], section: str, rejects: _Rejects
-) -> Iterator[Chunk]:
+def _chunks(path: Path, separator: str, wanted: dict[str, str], section: str, rejects: _Rejects) -> Iterator[Chunk]:
     """The rows of a file, refusing it as soon as it is known to lack a column that the mapping names."""
     seen: dict[str, None] = {}
     is_sparse = suffix_of(path) in (".jsonl", ".ndjson")  # an object has only the keys it needs

@@ -103,9 +103,7 @@ class MovieLens100K(MovieLens):
 
     def __init__(self, folder: Path | None = None) -> None:
         files = [(folder or fetch_movielens_100k()) / name for name in FILES]
-        ratings = _ratings(
-            files[0], "\t", "user_id:token", "item_id:token", "rating:float", "timestamp:float"
-        )
+        ratings = _ratings(files[0], "\t", "user_id:token", "item_id:token", "rating:float", "timestamp:float")
         films = {
             item: _film(title, year, genres.split(" "))
             for item, title, year, genres in _read(

@@ -22,9 +22,7 @@ def read(path: Path) -> Iterator[Chunk]:
     with pa.parquet.ParquetFile(path) as file:
         for batch in file.iter_batches(CHUNK_ROWS):
             texts = pa.table([_text(c) for c in batch.columns], names=batch.schema.names)
-            yield Chunk(
-                cast(pl.DataFrame, pl.from_arrow(texts)), np.arange(n_done + 1, n_done + 1 + len(texts))
-            )
+            yield Chunk(cast(pl.DataFrame, pl.from_arrow(texts)), np.arange(n_done + 1, n_done + 1 + len(texts)))
             n_done += len(texts)
 
 

@@ -75,16 +75,10 @@ def read_rows(path: Path, malformed: Malformed, separator: str = "") -> Iterator
         else:
             yield from json_rows.read(path, malformed)
     except (pa.ArrowException, OSError, EOFError, zlib.error) as e:
-        raise DataError(
-            f"{path} cannot be read: {e}", "a whole, undamaged file", "make the file again"
-        ) from e
+        raise DataError(f"{path} cannot be read: {e}", "a whole, undamaged file", "make the file again") from e
 
 
 def row_json(columns: pl.DataFrame, row: int) -> str:
     """A row as people see it in a reject: JSON of what it has."""
-    found = {
-        k: v.split(LIST)[1:] if v.startswith(LIST) else v
-        for k, v in columns.row(row, named=True).items()
-        if v
-    }
+    found = {k: v.split(LIST)[1:] if v.startswith(LIST) else v for k, v in columns.row(row, named=True).items() if v}
     return orjson.dumps(found).decode()

@@ -41,9 +41,7 @@ from feedmill.datasets.check import KINDS
 Column = Annotated[str, Meta(description='the name of a column, "" = there is none')]
 Seconds = Literal["s", "ms"]
 TimeUnit = Literal["s", "ms", "us", "iso"]
-TEXT_OF_TIME = (
-    "s, ms, us: a number since 1970 UTC; iso: text such as 2024-05-01T10:00:00Z, UTC unless it says"
-)
+TEXT_OF_TIME = "s, ms, us: a number since 1970 UTC; iso: text such as 2024-05-01T10:00:00Z, UTC unless it says"
 
 
 class Also(Config, frozen=True):
@@ -64,12 +62,8 @@ class EventsTable(Config, frozen=True):
     item: Column = "item_id"
     time: Column = "time_ms"
     time_unit: Annotated[TimeUnit, Meta(description=TEXT_OF_TIME)] = "ms"
-    kind: Annotated[str, Meta(description='a kind for all rows ("click"), or the column that has it')] = (
-        "kind"
-    )
-    kinds: Annotated[
-        dict[str, str], Meta(description='values of the kind column -> kinds: play = "watch"')
-    ] = {}
+    kind: Annotated[str, Meta(description='a kind for all rows ("click"), or the column that has it')] = "kind"
+    kinds: Annotated[dict[str, str], Meta(description='values of the kind column -> kinds: play = "watch"')] = {}
     value: Annotated[Column, Meta(description="watched seconds, or a rating")] = ""
     value_unit: Annotated[Seconds, Meta(description="of watched seconds")] = "s"
     request: Annotated[Column, Meta(description="the id of the request that showed the item")] = ""
@@ -77,9 +71,7 @@ class EventsTable(Config, frozen=True):
     event_id: Annotated[Column, Meta(description="an id by which an event is stored once")] = ""
     payload: Annotated[Column, Meta(description="the text of a search")] = ""
     also: tuple[Also, ...] = ()
-    separator: Annotated[
-        str, Meta(description='of the fields of a CSV, "" = by the suffix', max_length=1)
-    ] = ""
+    separator: Annotated[str, Meta(description='of the fields of a CSV, "" = by the suffix', max_length=1)] = ""
 
 
 class ItemsTable(Config, frozen=True):

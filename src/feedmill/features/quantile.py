@@ -13,7 +13,8 @@ def fit_edges(values: NDArray[np.floating], n: int) -> Floats:
     finite = values[np.isfinite(values)]
     if len(finite) == 0:
         return np.zeros(n, np.float32)
-    return np.quantile(finite, np.linspace(0, 1, n)).astype(np.float32)
+    edges: Floats = np.quantile(finite, np.linspace(0, 1, n)).astype(np.float32)
+    return edges
 
 
 def cdf(values: Floats, edges: Floats) -> Floats:

@@ -34,7 +34,10 @@ def connect(path: str, busy_s: float) -> sqlite3.Connection:
         connection = sqlite3.connect(path, timeout=busy_s, isolation_level=None, check_same_thread=False)
     try:
         with in_words(path):
-            if not _is_log(connection, path):
+            connection.execute("BEGIN")  # one view of the file, which another process may just be making
+            is_log = _is_log(connection, path)
+            connection.execute("COMMIT")
+            if not is_log:
                 _create(connection, path, busy_s)
             connection.execute("PRAGMA synchronous = FULL")  # a commit is on the disk before it returns
             connection.execute("PRAGMA cache_size = -32000")  # KiB: event_ids are inserted in random order
@@ -46,7 +49,7 @@ def connect(path: str, busy_s: float) -> sqlite3.Connection:
 
 
 def _is_log(connection: sqlite3.Connection, path: str) -> bool:
-    """Whether the file is a log already; False for an empty file."""
+    """Whether the file is a log already; False for an empty file. Needs a transaction around it."""
     (mark,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if mark == APPLICATION_ID and version <= VERSION:

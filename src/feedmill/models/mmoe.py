@@ -81,4 +81,5 @@ class MMoERanker(nn.Module):
         gates = torch.softmax(first[:, e * h1 :].unflatten(1, (n_heads, e)), dim=2)  # [C, H, e]
         mixed = torch.bmm(gates, experts.transpose(0, 1)).transpose(0, 1)  # [H, C, h2]
         towers = torch.relu(torch.bmm(mixed, self.tower) + self.tower_bias)
-        return torch.bmm(towers, self.out).squeeze(2).t() + self.wide(plain)
+        logits: Tensor = torch.bmm(towers, self.out).squeeze(2).t() + self.wide(plain)
+        return logits

@@ -52,4 +52,5 @@ class TwoTower(nn.Module):
 
 
 def _unit(x: Tensor) -> Tensor:
-    return x / x.norm(dim=1, keepdim=True).clamp(min=1e-6)
+    unit: Tensor = x / x.norm(dim=1, keepdim=True).clamp(min=1e-6)
+    return unit

@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, Response
 
 from feedmill.core.request import to_json
-from feedmill.serve.bodies import MB, FeedBody, convert, read
+from feedmill.serve.bodies import MB, FeedBody, convert, parse, read
 from feedmill.serve.engine import Engine
 from feedmill.serve.events import to_batch
 from feedmill.serve.home import HOME
@@ -57,13 +57,11 @@ def create_app(engine: Engine) -> FastAPI:
 
     @app.post("/v1/feed")
     async def feed(request: Request) -> Response:
-        body = convert(await read(request, FEED_LIMIT), FeedBody)
-        return _json(await _in_thread(_feed, engine, body))
+        return _json(await _in_thread(_feed, engine, await read(request, FEED_LIMIT)))
 
     @app.post("/v1/events")
     async def events(request: Request) -> Response:
-        raw = await read(request, EVENTS_LIMIT)
-        return _json(await _in_thread(_append, engine, raw))
+        return _json(await _in_thread(_append, engine, await read(request, EVENTS_LIMIT)))
 
     @app.get("/v1/trace/{request_id}")
     async def trace(request_id: str) -> Response:
@@ -72,15 +70,16 @@ def create_app(engine: Engine) -> FastAPI:
     return app
 
 
-def _feed(engine: Engine, body: FeedBody) -> bytes:
+def _feed(engine: Engine, raw: bytes) -> bytes:
+    body = convert(parse(raw), FeedBody)
     answer = engine.recommend(
         str(body.user_id), body.n, cursor=body.cursor, context=body.context, deadline_ms=body.deadline_ms
     )
     return to_json(answer)
 
 
-def _append(engine: Engine, raw: Any) -> bytes:
-    receipt = engine.append(to_batch(raw, engine.clock.now_ms()))
+def _append(engine: Engine, raw: bytes) -> bytes:
+    receipt = engine.append(to_batch(parse(raw), engine.clock.now_ms()))
     return msgspec.json.encode(Accepted(receipt.n_new, receipt.n_duplicate, receipt.offset))
 
 
@@ -104,11 +103,14 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     anyio.to_thread.current_default_thread_limiter().total_tokens = engine.config.threads
 
     async def warm() -> None:
-        await anyio.to_thread.run_sync(engine.warm)
+        try:
+            await anyio.to_thread.run_sync(engine.warm, abandon_on_cancel=True)
+        except Exception:  # what is broken will show in the answers; not answering would hide it
+            logger.exception("warming up failed")
         app.state.ready = True
 
     warming = asyncio.create_task(warm())
     engine.start_following()
     yield
-    await asyncio.wait([warming])
+    warming.cancel()
     engine.stop_following()

@@ -44,12 +44,11 @@ class EventBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     payload: Annotated[str | dict[str, Any], Meta(description="search: the text; item and user: attributes")] = ""
 
 
-async def read(request: Request, limit: int) -> Any:
-    """The body as JSON.
+async def read(request: Request, limit: int) -> bytes:
+    """The body.
 
     Raises:
         TooLarge: more than ``limit`` bytes, of which no more than that were read.
-        DataError: it is not JSON.
     """
     said = request.headers.get("content-length", "")
     if said.isdecimal() and int(said) > limit:
@@ -59,10 +58,19 @@ async def read(request: Request, limit: int) -> Any:
         body += chunk
         if len(body) > limit:
             raise _too_large(len(body), limit)
+    return bytes(body)
+
+
+def parse(body: bytes) -> Any:
+    """A body as JSON.
+
+    Raises:
+        DataError: it is not JSON.
+    """
     try:
-        return msgspec.json.decode(bytes(body))
+        return msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
-        start = bytes(body[:60]).decode("utf-8", "replace")
+        start = body[:60].decode("utf-8", "replace")
         raise DataError(
             f"a body that is not JSON: {e}; it begins {start!r}",
             "a JSON body in UTF-8",

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from feedmill.core.batches import Floats, Part, Rows
-from feedmill.core.config import convert
+from feedmill.core.config import convert, nearest
 from feedmill.core.errors import ArtifactError, ConfigError
 from feedmill.core.protocols import Channel, Filter, Scorer
 from feedmill.core.workspace import Component, Workspace, component
@@ -59,13 +59,12 @@ class Builder:
         }
         self._prerank = workspace.section("prerank", PrerankConfig)
         self._fusion = workspace.section("rerank.fusion", FusionConfig)
+        self._check_names(workspace)
         self._wants_rank = workspace.raw.get("rank", {}).get("kind") != "none"
         self._rules = workspace.components("rerank.rules", RULES)
         self._filters = _filters(workspace, state)
         self._fallback = Popularity(state)
         self.names = Names(state)
-        if RANK_PART in self._limits:
-            raise ConfigError(f"retrieval.channels.{RANK_PART}", "another name: this one is the ranker's")
 
     def chain(self, artifact: Artifact | None) -> tuple[Chain, list[str]]:
         """The components of an artifact, and what is missing of what the config names.
@@ -126,7 +125,18 @@ class Builder:
     def _missing(self, parts: Mapping[str, Part]) -> list[str]:
         """What the config names and the artifact does not have: added since it was trained."""
         missing = [f"retrieval.{c.name}: not trained" for c in self._channels if c.name not in parts]
+        name = self._prerank.channel
+        if self._prerank.kind == "vector" and name in parts and VECTORS not in parts[name].arrays:
+            missing.append(f"prerank: {name} has no vectors")
         return [*missing, "rank: not trained"] if self._wants_rank and RANK_PART not in parts else missing
+
+    def _check_names(self, workspace: Workspace) -> None:
+        if RANK_PART in self._limits:
+            raise ConfigError(f"retrieval.channels.{RANK_PART}", "another name: this one is the ranker's")
+        chosen = workspace.raw.get("prerank", {}).get("channel")
+        if chosen is not None and chosen not in self._limits:
+            expected = f"one of {list(self._limits)}"
+            raise ConfigError(f'prerank.channel = "{chosen}"', expected, nearest(chosen, self._limits))
 
 
 def _check_is_of(about: Mapping[str, Any], state: State) -> None:

@@ -30,6 +30,7 @@ from feedmill.state import State
 
 logger = logging.getLogger("feedmill.serve")
 MAX_N = 500
+MAX_DEADLINE_MS = 3_600_000
 _CATCH_UP = 4096  # events a feed folds itself before it answers; more than that is the follower's work
 _MIN_EXPOSURE_S = 0.05
 _WORTH_SAVING = 100_000  # events a replay of which is slower than a snapshot; who serves saves at every end
@@ -274,8 +275,8 @@ def _check(user_id: str, n: int, deadline_ms: float | None) -> None:
     if not isinstance(user_id, str) or not 0 < len(user_id) <= MAX_ID:
         shown = repr(user_id)[:80]
         raise DataError(f"user_id = {shown}", f"text of 1 to {MAX_ID} characters", 'an id of your own, such as "guest"')
-    if deadline_ms is not None and not deadline_ms >= 0:
-        raise DataError(f"deadline_ms = {deadline_ms!r}", "milliseconds, 0 or more", "leave it out")
+    if deadline_ms is not None and not 0 <= deadline_ms <= MAX_DEADLINE_MS:
+        raise DataError(f"deadline_ms = {deadline_ms!r}", f"0 to {MAX_DEADLINE_MS} milliseconds", "leave it out")
 
 
 def _response(trace: Trace, shown: Rows, rows: Rows, n: int) -> FeedResponse:

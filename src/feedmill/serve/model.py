@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import NamedTuple
 
+from feedmill.core.errors import ArtifactError
 from feedmill.core.request import FeedRequest
 from feedmill.core.workspace import Workspace
 from feedmill.publish import current, load
@@ -35,19 +36,28 @@ class Model:
         self._root, self._live = workspace.artifacts, live
         self._builder = Builder(workspace, live.state)
         self._reloading = threading.Lock()
+        self._refused: tuple[str, ArtifactError] = "", ArtifactError("")
         self.served = self._load()
 
     def reload(self, now_ms: int) -> bool:
         """Swap in the promoted artifact if it is another one; requests under way finish with the old one.
 
         Raises:
-            ArtifactError: it cannot be used; the old one goes on serving.
+            ArtifactError: it cannot be used; the old one goes on serving. It is not verified again before
+                another version has been promoted.
         """
         with self._reloading:
-            if (current(self._root) or "") == self.served.pipeline.chain.version:
+            version = current(self._root) or ""
+            if version == self.served.pipeline.chain.version:
                 return False
+            if version == self._refused[0]:
+                raise self._refused[1]
             self._live.follow()
-            served = self._load()
+            try:
+                served = self._load()
+            except ArtifactError as error:
+                self._refused = version, error
+                raise
             self.warm(now_ms, served)
             self.served = served
             return True

@@ -63,6 +63,8 @@ class Server:
         until = time.monotonic() + _START_S
         while not self._server.started and self._thread.is_alive() and time.monotonic() < until:
             time.sleep(0.005)
+        if not self._server.started:
+            raise WorkspaceError(f"the server at {self.url} did not start", "it to listen", "see the log above")
         return self
 
     def __exit__(self, *_: object) -> None:

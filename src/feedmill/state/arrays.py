@@ -1,4 +1,7 @@
-"""The columns the kernel reads and writes, as named tuples of arrays. Lengths: U users, I items, A authors, G topics."""
+"""The columns the kernel reads and writes, as named tuples of arrays.
+
+Lengths: U users, I items, A authors, G topics, L lanes, T history, R requests, C candidates.
+"""
 
 from __future__ import annotations
 
@@ -7,23 +10,22 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from feedmill.core.batches import Floats, Mask, Rows, Times
+from feedmill.core.batches import LANES, Floats, Mask, Rows, Times
 
 Doubles = NDArray[np.float64]
+Bits = NDArray[np.uint64]
 
 
 class Arrays(NamedTuple):
     """The state, at capacity: rows past the live ones hold what row 0 holds, which is nothing."""
 
+    heads: Rows  # int32[U, L + 2] entries ever in each ring, in ``seen``, and the newest block of ``seen`` (0 = none)
     recent: Rows  # int32[U, L, T] rings of item rows by lane, the j-th entry ever at slot j % T
     recent_ms: Times  # int64[U, L, T]
-    n_recent: Rows  # int32[U, L] entries ever
     seen: Rows  # int32[blocks, BLOCK] the row of the user's block before this one, then item rows
-    seen_block: Rows  # int32[U] the user's newest block, 0 = none
-    n_seen: Rows  # int32[U]
     n_blocks: Times  # int64[1] blocks in use; block 0 is none
     user_ms: Times  # int64[U] time of the newest counted event
-    user_sums: Doubles  # float64[U, n_selected] forward-decayed sums in the kernel's order, see fold.py
+    user_sums: Doubles  # float64[U, n_selected] forward-decayed sums, see fold.py
     item_ms: Times
     item_sums: Doubles
     author_ms: Times
@@ -40,14 +42,11 @@ class Arrays(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """A StateConfig as arrays (W windows). The kernel keeps the counters of a kind side by side."""
+    """A StateConfig as arrays."""
 
     lane_of: NDArray[np.int8]  # int8[N_COUNTED] lane of a kind, -1 = none
-    kind_start: Rows  # int32[N_COUNTED + 1] the kernel's columns of each kind
-    column: Rows  # int32[n_selected] where the config has the kernel's columns
-    rate: Doubles  # float64[n_selected] 1 / time constant in ms of the kernel's columns, 0 = never decays
-    window: Rows  # int32[n_selected] window of the kernel's columns
-    window_rate: Doubles  # float64[W]
+    kind_start: Rows  # int32[N_COUNTED + 1] the columns of each kind, which stand side by side
+    rate: Doubles  # float64[n_selected] 1 / time constant in ms, 0 = never decays
     epoch_ms: Times  # int64[1]
 
 
@@ -88,9 +87,7 @@ class Probes(NamedTuple):
 class Answers(NamedTuple):
     """What the kernel fills, all 0 before; see core.batches.UserColumns and probed.Probed."""
 
-    history: (
-        Rows  # int32[L, R, T]: lane first, so that the pages of a lane that is not wanted are never touched
-    )
+    history: Rows  # int32[L, R, T]: lane first, so that the pages of a lane that is not wanted are never touched
     history_ms: Times  # int64[L, R, T]
     counts: Floats
     profile: Rows
@@ -107,14 +104,15 @@ class Scratch(NamedTuple):
     history_ms: Times  # int64[L, T]
     authors: Rows  # int32[L, T] of the items in ``history``
     length: Times  # int64[L] entries in use
-    marks: NDArray[
-        np.uint64
-    ]  # uint64[G, 3 * ceil(T / 64)] which entries have the topic; all 0 between requests
-    decay: Doubles  # float64[W]
+    marks: NDArray[np.uint64]  # uint64[G, 3 * ceil(T / 64)] which entries have the topic; all 0 between requests
+    since: Doubles  # float64[1] the milliseconds that ``decay`` is for
+    decay: Doubles  # float64[n_selected]
     step: Doubles  # float64[n_selected] what an event adds
+    sink: Doubles  # float64[2] what nobody reads
 
 
 TOPIC_WIDTH = 8  # topics kept of an item
 BLOCK = 16  # int32 of a block of ``seen``: 64 bytes, one cache line
+N_SEEN, BLOCK_OF = len(LANES), len(LANES) + 1  # columns of ``heads``
 NEVER = -(2**62)  # the newest event of a key that has none
 AUTHOR, TOPICS, PUBLISH, DURATION, AVAILABLE = 1, 2, 4, 8, 16  # bits of Changes.given

@@ -134,9 +134,7 @@ class Catalogue:
         else:
             for key, value in keys.items():
                 setter = self._setters.get(key)
-                is_used = (
-                    setter(draft, row, value) if setter else self._code(draft, self._of_items, key, value)
-                )
+                is_used = setter(draft, row, value) if setter else self._code(draft, self._of_items, key, value)
                 self.n_malformed += not is_used
 
     def _user(self, draft: Draft, row: int, keys: dict[str, Any]) -> None:

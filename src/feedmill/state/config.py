@@ -38,18 +38,12 @@ class StateConfig(Config, frozen=True):
     ] = COUNT_NAMES
     max_attributes: Annotated[
         int,
-        Meta(
-            ge=0,
-            le=4096,
-            description="categorical attributes kept of items, and of users; later names are ignored",
-        ),
+        Meta(ge=0, le=4096, description="categorical attributes kept of items, and of users; later names are ignored"),
     ] = 64
 
     def __post_init__(self) -> None:
         if FOREVER in self.windows:
-            raise ConfigError(
-                f'windows has "{FOREVER}"', f'other names: "{FOREVER}" is the window that never decays'
-            )
+            raise ConfigError(f'windows has "{FOREVER}"', f'other names: "{FOREVER}" is the window that never decays')
         for name in self.counts:
             self._parse(name)
         if len(set(self.counts)) < len(self.counts):
@@ -66,23 +60,21 @@ class StateConfig(Config, frozen=True):
             )
         return kinds[kind], window
 
+    @property
+    def count_names(self) -> tuple[str, ...]:
+        """The counters in the order of their columns: by kind, then as configured."""
+        return tuple(sorted(self.counts, key=lambda name: self._parse(name)[0]))
+
     def plan(self) -> Plan:
         """The same as arrays for the kernel."""
-        parsed = [self._parse(name) for name in self.counts]
-        names = sorted({window for _, window in parsed})
-        seconds = np.array([self.windows.get(name, np.inf) for name in names])
-        kinds = np.array([kind for kind, _ in parsed], np.int64)
-        column = np.argsort(kinds, kind="stable")
-        window = np.array([names.index(name) for _, name in parsed], np.int64)[column]
+        parsed = [self._parse(name) for name in self.count_names]
+        seconds = np.array([self.windows.get(window, np.inf) for _, window in parsed])
         lane_of = np.full(N_COUNTED, -1, np.int8)
         for lane, entering in LANES.items():
             lane_of[list(entering)] = LANE_ROW[lane]
         return Plan(
             lane_of=lane_of,
-            kind_start=np.searchsorted(kinds[column], np.arange(N_COUNTED + 1)).astype(np.int32),
-            column=column.astype(np.int32),
-            rate=1e-3 / seconds[window],
-            window=window.astype(np.int32),
-            window_rate=1e-3 / seconds,
+            kind_start=np.searchsorted([kind for kind, _ in parsed], np.arange(N_COUNTED + 1)).astype(np.int32),
+            rate=1e-3 / seconds,
             epoch_ms=np.array([1e3 * EPOCHS * min([*seconds, DAY])], np.int64),
         )

@@ -65,7 +65,7 @@ class IdMap:
             ids = ids.cast(ids.type.value_type)
         encoded = ids.dictionary_encode()  # its dictionary is in order of appearance
         rows = self._each(encoded.dictionary.to_pylist(), grow)
-        return rows[encoded.indices.to_numpy()]
+        return np.asarray(rows[encoded.indices.to_numpy()], np.int32)
 
     def _each(self, ids: Iterable[str | None], grow: bool) -> Rows:
         if grow:
@@ -82,9 +82,7 @@ class IdMap:
         n = len(self._ids) if n is None else n
         if not 0 <= n <= len(self._ids):
             raise ArtifactError(
-                f"the log has {len(self._ids)} ids",
-                f"the {n} the artifact was made with",
-                "train on this log",
+                f"the log has {len(self._ids)} ids", f"the {n} the artifact was made with", "train on this log"
             )
         if n < self._n_hashed:
             return _update(hashlib.sha256(), self._ids[:n]).hexdigest()

@@ -60,14 +60,10 @@ def probes(batch: ProbeBatch | None, n_events: int) -> Probes:
         return _probes([], [], [], [], [])
     out = _probes(batch.user, batch.time_ms, batch.at, batch.item, batch.request_of)
     if not len(out.user) == len(out.time_ms) == len(out.at) or len(out.item) != len(out.request_of):
-        raise DataError(
-            "probes whose columns differ in length", "user, time_ms, at [R] and item, request_of [C]"
-        )
+        raise DataError("probes whose columns differ in length", "user, time_ms, at [R] and item, request_of [C]")
     for name, array, most in (("at", out.at, n_events), ("request_of", out.request_of, len(out.user) - 1)):
         if len(array) and (array[0] < 0 or array[-1] > most or (np.diff(array) < 0).any()):
-            raise DataError(
-                f"probes.{name} is not ascending from 0 to {most}", "requests in the order of the events"
-            )
+            raise DataError(f"probes.{name} is not ascending from 0 to {most}", "requests in the order of the events")
     return out
 
 
@@ -125,8 +121,10 @@ def scratch(sizes: Sizes, history_len: int, plan: Plan) -> Scratch:
         authors=np.zeros(shape, np.int32),
         length=np.zeros(len(LANES), np.int64),
         marks=np.zeros((sizes.topics, 3 * -(-history_len // 64)), np.uint64),
-        decay=np.zeros(len(plan.window_rate)),
+        since=np.zeros(1),
+        decay=np.zeros(len(plan.rate)),
         step=np.zeros(len(plan.rate)),
+        sink=np.zeros(2),
     )
 
 

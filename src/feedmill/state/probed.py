@@ -73,9 +73,7 @@ class Probed:
                 profile=np.concatenate([_widen(u.profile, width) for u in users]),
             ),
             item=np.concatenate([p.item for p in parts]),
-            request_of=np.concatenate([p.request_of + n for p, n in zip(parts, first, strict=True)]).astype(
-                np.int32
-            ),
+            request_of=np.concatenate([p.request_of + n for p, n in zip(parts, first, strict=True)]).astype(np.int32),
             item_counts=np.concatenate([p.item_counts for p in parts]),
             author_counts=np.concatenate([p.author_counts for p in parts]),
             topic_counts=np.concatenate([p.topic_counts for p in parts]),

@@ -45,10 +45,7 @@ def write(folder: Path, offset: int, snapshot: Snapshot) -> Path:
         np.save(new / f"{name}.npy", array, allow_pickle=False)
     for name, texts in snapshot.texts.items():
         table = pa.table({name: pa.array(texts, pa.large_string())})
-        with (
-            pa.OSFile(str(new / f"{name}.arrow"), "wb") as sink,
-            pa.ipc.new_file(sink, table.schema) as writer,
-        ):
+        with pa.OSFile(str(new / f"{name}.arrow"), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
             writer.write_table(table)
     files = {path.name: _sha256(path) for path in sorted(new.iterdir())}
     about = {**snapshot.about, "format": FORMAT, "version": VERSION, "files": files}
@@ -101,9 +98,7 @@ def _opened(path: Path) -> dict[str, Any]:
             raise ArtifactError(f"{path} is not what was written", "its own SHA-256", REPLAY)
         about: dict[str, Any] = msgspec.json.decode(body)
         if (about["format"], about["version"]) != (FORMAT, VERSION):
-            raise ArtifactError(
-                f"{path} is of {about['format']!r}, version {about['version']}", wanted, REPLAY
-            )
+            raise ArtifactError(f"{path} is of {about['format']!r}, version {about['version']}", wanted, REPLAY)
     except (OSError, msgspec.DecodeError, KeyError, TypeError) as e:
         raise ArtifactError(f"{path} cannot be read: {e}", wanted, REPLAY) from None
     return about

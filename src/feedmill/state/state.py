@@ -19,7 +19,7 @@ from feedmill.core.progress import console
 from feedmill.core.progress import progress as progress_bar
 from feedmill.core.protocols import EventLog
 from feedmill.state import fold, prepare, snapshot, stored
-from feedmill.state.arrays import Answers, Probes, Scratch
+from feedmill.state.arrays import BLOCK_OF, N_SEEN, Answers, Probes, Scratch
 from feedmill.state.attributes import Attributes
 from feedmill.state.catalogue import Catalogue
 from feedmill.state.config import StateConfig
@@ -59,7 +59,7 @@ class State:
     @property
     def count_names(self) -> tuple[str, ...]:
         """Names of the counters, such as "click.1d"."""
-        return self.config.counts
+        return self.config.count_names
 
     @property
     def settings_hash(self) -> str:
@@ -136,8 +136,9 @@ class State:
         with self.lock:
             if not 0 < user_row < self.tables.sizes.users:
                 return np.zeros(0, np.int32)
-            rows = np.empty(self.tables.arrays.n_seen[user_row], np.int32)
-            fold.actions(self.tables.arrays.seen, int(self.tables.arrays.seen_block[user_row]), rows)
+            arrays = self.tables.arrays
+            rows = np.empty(arrays.heads[user_row, N_SEEN], np.int32)
+            fold.actions(arrays.seen, int(arrays.heads[user_row, BLOCK_OF]), rows)
         return np.unique(rows)
 
     def catch_up(self, log: EventLog, progress: bool = True) -> int:
@@ -151,11 +152,7 @@ class State:
         """
         start = self.offset
         many = progress and log.end - start > WORTH_SHOWING
-        with (
-            progress_bar("folding the log", log.end - start)
-            if many
-            else nullcontext(lambda n: None) as advance
-        ):
+        with progress_bar("folding the log", log.end - start) if many else nullcontext(lambda n: None) as advance:
             while True:
                 at = self.offset
                 batch, _ = log.read(at, CHUNK)
@@ -186,23 +183,17 @@ class State:
         """
         place = snapshot.newest(folder)
         if place is None:
-            raise ArtifactError(
-                f"no snapshot in {folder}", "a folder that State.save wrote", "replay the log"
-            )
+            raise ArtifactError(f"no snapshot in {folder}", "a folder that State.save wrote", "replay the log")
         found = snapshot.read(place)
         kept = convert(found.about["config"], StateConfig)
         if config is not None and config != kept:
-            raise ArtifactError(
-                f"{place} was made with other [state] settings", "the current ones", snapshot.REPLAY
-            )
+            raise ArtifactError(f"{place} was made with other [state] settings", "the current ones", snapshot.REPLAY)
         state = cls(kept)
         stored.fill(state, found)
         return state
 
     @classmethod
-    def restore(
-        cls, folder: Path, log: EventLog, config: StateConfig | None = None, progress: bool = True
-    ) -> State:
+    def restore(cls, folder: Path, log: EventLog, config: StateConfig | None = None, progress: bool = True) -> State:
         """The state at the end of the log: from the newest snapshot if it can be used, else from zero.
 
         A snapshot that cannot be used is reported on stderr; it costs time, never events.
@@ -222,9 +213,7 @@ class State:
         """Compile all that serving calls, or load it from the compiler's cache, on a state that is thrown away."""
         other, topics = State(self.config), '{"topics": ["t"]}'
         other.fold(
-            EventBatch.of(
-                {"kind": [Kind.ITEM, Kind.CLICK], "user_id": "u", "item_id": "i", "payload": [topics, ""]}
-            )
+            EventBatch.of({"kind": [Kind.ITEM, Kind.CLICK], "user_id": "u", "item_id": "i", "payload": [topics, ""]})
         )
         other.probe(other.view("u", 0), np.array([1], np.int32))
         other.seen(1)

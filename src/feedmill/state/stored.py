@@ -42,9 +42,7 @@ def content(state: State) -> Snapshot:
         "titles": catalogue.titles.copy(),
     }
     for of, known in state.attributes.items():
-        texts |= {
-            f"{of}_attribute_{i}": [name, *known.values(name)[1:]] for i, name in enumerate(known.names)
-        }
+        texts |= {f"{of}_attribute_{i}": [name, *known.values(name)[1:]] for i, name in enumerate(known.names)}
     about = {
         "config": msgspec.to_builtins(state.config),
         "offset": state.offset,
@@ -66,20 +64,13 @@ def fill(state: State, found: Snapshot) -> None:
     try:
         state.tables.restore(Sizes(**about["sizes"]), found.arrays)
         state.users, state.items = IdMap(texts["users"]), IdMap(texts["items"])
-        state.catalogue.authors, state.catalogue.topic_ids = (
-            IdMap(texts["authors"]),
-            IdMap(texts["topic_ids"]),
-        )
+        state.catalogue.authors, state.catalogue.topic_ids = (IdMap(texts["authors"]), IdMap(texts["topic_ids"]))
         state.catalogue.titles, state.catalogue.n_malformed = texts["titles"], about["n_malformed"]
         for of, known in state.attributes.items():
             for i in range(about["sizes"][f"{of}_attributes"]):
                 name, *values = texts[f"{of}_attribute_{i}"]
                 known.restore(name, values)
-        state.offset, state.newest_ms, state.last_event = (
-            about["offset"],
-            about["newest_ms"],
-            about["last_event"],
-        )
+        state.offset, state.newest_ms, state.last_event = (about["offset"], about["newest_ms"], about["last_event"])
     except (KeyError, IndexError, TypeError, ValueError) as e:
         raise ArtifactError(f"the snapshot lacks {e}", "everything that a state is made of", REPLAY) from None
     if sizes(state) != state.tables.sizes._replace(blocks=1):

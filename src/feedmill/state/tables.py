@@ -17,12 +17,10 @@ SMALLEST = 16  # rows an array starts with
 
 # Every array's axes, by the name of what they count or a fixed length, its type, and what an empty row holds.
 LAYOUT: dict[str, tuple[tuple[str | int, ...], Any, Any]] = {
+    "heads": (("users", len(LANES) + 2), np.int32, 0),
     "recent": (("users", len(LANES), "history"), np.int32, 0),
     "recent_ms": (("users", len(LANES), "history"), np.int64, 0),
-    "n_recent": (("users", len(LANES)), np.int32, 0),
     "seen": (("blocks", BLOCK), np.int32, 0),
-    "seen_block": (("users",), np.int32, 0),
-    "n_seen": (("users",), np.int32, 0),
     "n_blocks": ((1,), np.int64, 1),
     "user_ms": (("users",), np.int64, NEVER),
     "user_sums": (("users", "counts"), np.float64, 0),
@@ -71,16 +69,14 @@ class Tables:
         wanted, have = sizes._replace(blocks=blocks), self._capacity
         self.sizes = sizes
         if any(w > h for w, h in zip(wanted, have, strict=True)):
-            self._capacity = Sizes(
-                *(h if h >= w else max(w, 2 * h) for w, h in zip(wanted, have, strict=True))
-            )
+            self._capacity = Sizes(*(h if h >= w else max(w, 2 * h) for w, h in zip(wanted, have, strict=True)))
             self.arrays = Arrays(**{name: self._grown(name) for name in LAYOUT})
 
     def live(self) -> dict[str, NDArray[Any]]:
         """Copies of every array at its live length; of the rings, int32/int64[n] of the slots in use."""
         sizes = self.sizes._replace(blocks=int(self.arrays.n_blocks[0]))
         out = {name: getattr(self.arrays, name)[_slices(self._shape(name, sizes))] for name in LAYOUT}
-        used = self._used(out["n_recent"])
+        used = self._used(out["heads"])
         return {name: a[used] if name in RINGS else np.ascontiguousarray(a).copy() for name, a in out.items()}
 
     def restore(self, sizes: Sizes, live: Mapping[str, NDArray[Any]]) -> None:
@@ -94,7 +90,7 @@ class Tables:
         for name, (_, dtype, _fill) in LAYOUT.items():
             array, shape = live[name], self._shape(name, sizes)
             if name in RINGS:
-                used = self._used(live["n_recent"])
+                used = self._used(live["heads"])
                 full = np.zeros(shape, dtype)
                 full[used] = array
                 array = full
@@ -103,9 +99,9 @@ class Tables:
             arrays[name] = np.require(array, requirements=["C", "A", "W", "O"])
         self.sizes, self._capacity, self.arrays = sizes, sizes, Arrays(**arrays)
 
-    def _used(self, n_recent: NDArray[np.int32]) -> NDArray[np.bool_]:
+    def _used(self, heads: NDArray[np.int32]) -> NDArray[np.bool_]:
         size = self._fixed["history"]
-        return np.asarray(np.arange(size) < np.minimum(n_recent, size)[..., None])
+        return np.asarray(np.arange(size) < np.minimum(heads[:, : len(LANES)], size)[..., None])
 
     def _shape(self, name: str, sizes: Sizes) -> tuple[int, ...]:
         known = {**sizes._asdict(), **self._fixed}
@@ -121,9 +117,7 @@ class Tables:
 
     def _empty(self, name: str) -> NDArray[Any]:
         (_, dtype, fill), shape = LAYOUT[name], self._shape(name, self._capacity)
-        return (
-            np.full(shape, fill, dtype) if fill else np.zeros(shape, dtype)
-        )  # zeros cost no memory until used
+        return np.full(shape, fill, dtype) if fill else np.zeros(shape, dtype)  # zeros cost no memory until used
 
 
 RINGS = ("recent", "recent_ms")

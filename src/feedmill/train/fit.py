@@ -8,15 +8,16 @@ from typing import Any
 
 import torch
 
-from feedmill.core.version import __version__
 from feedmill.core.batches import Part, SampleBatch
 from feedmill.core.errors import DataError
 from feedmill.core.events import EventBatch
 from feedmill.core.progress import progress
 from feedmill.core.protocols import EventLog
+from feedmill.core.version import __version__
 from feedmill.core.workspace import Component, Workspace
 from feedmill.features import FeaturesConfig, assemble
 from feedmill.features import fit as fit_features
+from feedmill.log.whole import read_all
 from feedmill.samples import InterestConfig, SamplesConfig, Split, interactions, sample, split
 from feedmill.samples.splits import EvaluateConfig
 from feedmill.state import Probed, State, StateConfig
@@ -41,18 +42,6 @@ class Fitted:
     about: dict[str, Any]
     split: Split
     events: EventBatch
-
-
-def read_all(log: EventLog) -> EventBatch:
-    """The whole log in memory, in order."""
-    batches, offset, end = [], 0, log.end
-    with progress("reading the log", end) as advance:
-        while offset < end:
-            batch, after = log.read(offset, 262_144)
-            batches.append(batch)
-            advance(after - offset)
-            offset = after
-    return EventBatch.concat(batches)
 
 
 def fit(workspace: Workspace, log: EventLog) -> Fitted:

@@ -84,7 +84,7 @@ def run(
                 sparse.zero_grad()
                 value.backward()  # type: ignore[no-untyped-call]
                 dense.step()
-                sparse.step()
+                sparse.step()  # type: ignore[no-untyped-call]
                 total += value.item() * len(requests)
                 advance(len(requests))
             means.append(total / max(n_requests, 1))

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from feedmill.core.batches import Interactions, Part, SampleBatch
+from feedmill.core.batches import Interactions, Part, Rows, SampleBatch
 from feedmill.core.workspace import Component
 from feedmill.features import FeatureBatch, FeatureSpec
 from feedmill.features.spec import as_dict
@@ -37,14 +37,21 @@ class Likes:
     """Which (user, item) pairs are known likes: such pairs are no negatives."""
 
     def __init__(self, interactions: Interactions) -> None:
-        self._n = interactions.n_items
-        self._pairs = torch.from_numpy(np.unique(interactions.user.astype(np.int64) * self._n + interactions.item))
+        self._item = interactions.item  # sorted by user
+        self._start = np.searchsorted(interactions.user, np.arange(interactions.n_users + 1))
+        self._column = np.zeros(interactions.n_items, np.int32)  # of an item in the batch at hand, from 1
 
-    def cells(self, user: Tensor, item: Tensor) -> Tensor:
-        """bool[B, B]: does user i like the item of row j?"""
-        key = user[:, None] * self._n + item[None, :]
-        at = torch.searchsorted(self._pairs, key).clamp(max=len(self._pairs) - 1)
-        return self._pairs[at] == key
+    def cells(self, user: Rows, item: Rows) -> NDArray[np.bool_]:
+        """bool[B, B]: does user i like the item of row j? Costs as much as these users have likes."""
+        distinct, column = np.unique(item, return_inverse=True)
+        self._column[distinct] = np.arange(1, len(distinct) + 1)
+        low, n = self._start[user], self._start[user + 1] - self._start[user]
+        of = np.repeat(np.arange(len(user)), n)
+        found = self._column[self._item[np.arange(len(of)) - np.repeat(np.cumsum(n) - n, n) + low[of]]]
+        self._column[distinct] = 0
+        out = np.zeros((len(user), len(distinct)), np.bool_)
+        out[of[found > 0], found[found > 0] - 1] = True
+        return out[:, column]
 
 
 def fit_tower(
@@ -70,17 +77,16 @@ def fit_tower(
     features = Features(spec, batch, embedding)
     positive = np.flatnonzero((samples.labels[:, 0] > 0) & samples.mask[:, 0])
     request = samples.probe.request_of[positive].astype(np.int64)
-    item = torch.from_numpy(samples.probe.item[positive].astype(np.int64))
-    user = torch.from_numpy(samples.probe.user[request].astype(np.int64))
-    drawn = torch.bincount(item, minlength=interactions.n_items).float() / max(len(item), 1)
+    item, user = samples.probe.item[positive], samples.probe.user[request]
+    log_p = torch.from_numpy(np.log(np.bincount(item, minlength=1)[item] / max(len(item), 1)).astype(np.float32))
+    items = torch.from_numpy(item.astype(np.int64))
     likes = Likes(interactions)
 
     def loss(at: NDArray[np.int64]) -> Tensor:
         x = features.inputs(request[at], positive[at], at)
         scores = model.user(x.user, x.user_numeric) @ model.item(x.item, x.item_numeric).t()
-        other = likes.cells(user[at], item[at])
-        log_p = torch.log(drawn[item[at]])
-        return in_batch_softmax(scores / chosen.config.temperature, log_p, item[at], other=other)
+        other = torch.from_numpy(likes.cells(user[at], item[at]))
+        return in_batch_softmax(scores / chosen.config.temperature, log_p[at], items[at], other=other)
 
     losses = run(f"training {chosen.name}", model, embedding, len(positive), loss, fitting, seed)
     example = features.inputs(request[:1], positive[:1], np.zeros(1, np.int64))

@@ -1,6 +1,6 @@
 import pytest
-from contracts import ranking_model as suite
 
+from contracts import ranking_model as suite
 from feedmill.models import RANKERS
 
 

@@ -123,15 +123,20 @@ def test_the_best_of_all_channels_in_order_of_value() -> None:
 
 def test_every_stage_says_what_came_in_and_went_out_and_nothing_is_unaccounted_for() -> None:
     _, trace = recommend(
-        limit=5, filters=(Refuses("seen", [5]),), prerank=Scores(("prerank",), lambda rows: -rows), keep=3,
-        request=replace_request(n=2),
+        limit=3, filters=(Refuses("seen", [5]),), prerank=Scores(("prerank",), lambda rows: -rows), keep=2,
+        request=replace_request(n=1),
     )  # fmt: skip
     counts = {s.stage: (s.n_in, s.n_out) for s in trace.stages}
     assert counts == {
-        "retrieval.a": (0, 4), "retrieval.b": (0, 2), "merge": (6, 5), "filter.seen": (5, 4), "prerank": (4, 3),
-        "rank": (3, 3), "fuse": (3, 3), "slate": (3, 2),
+        "retrieval.a": (0, 4), "retrieval.b": (0, 2), "merge": (6, 5), "filter.seen": (5, 4), "limit": (4, 3), "prerank": (3, 2),
+        "rank": (2, 2), "fuse": (2, 2), "slate": (2, 1),
     }  # fmt: skip
-    assert trace.fates == {"seen": ["i5"], "prerank: below the cut": ["i4"], "rank: below the slate": ["i1"]}
+    assert trace.fates == {
+        "seen": ["i5"],
+        "beyond the limit": ["i3"],
+        "prerank: below the cut": ["i4"],
+        "rank: below the slate": ["i1"],
+    }
     assert all(s.ms >= 0 for s in trace.stages)
     assert sum(s.ms for s in trace.stages) <= trace.ms
 
@@ -143,7 +148,7 @@ def replace_request(**changes: Any) -> FeedRequest:
 def test_the_merge_is_cut_to_its_limit() -> None:
     items, trace = recommend(limit=2)
     assert ids(items) == ["i4", "i1"]
-    assert trace.fates == {"merge: beyond the limit": ["i2", "i5", "i3"]}
+    assert trace.fates == {"beyond the limit": ["i2", "i5", "i3"]}
 
 
 def test_fewer_than_asked_for_is_what_there_is() -> None:
@@ -280,3 +285,12 @@ def test_evaluation_reads_the_candidates_after_each_stage() -> None:
     assert set(run.after["merge"].item.tolist()) == {1, 2, 3, 4, 5}
     assert run.after["fuse"].item.tolist() == [5, 3, 2, 1]
     assert run.candidates is run.after["slate"]
+
+
+def test_a_channel_whose_best_is_all_seen_brings_what_comes_after() -> None:
+    """Without asking for more, an active user's popular channel would be empty."""
+    seen = Refuses("seen", [1, 2, 3])
+    channels = ((Brings("a", [1, 2, 3, 4, 5]), 2),)
+    assert ids(recommend(channels=channels, filters=(seen,), fallback=None)[0]) == []
+    items, _ = recommend(channels=channels, filters=(seen,), n_hidden=lambda request, user: 3)
+    assert sorted(ids(items)) == ["i4", "i5"]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from feedmill.core.batches import LANE_ROW, Floats, Rows
 from feedmill.core.protocols import Arrays
-from feedmill.features.quantile import cdf, with_powers
+from feedmill.features.quantile import with_powers
 from feedmill.features.spec import FeatureSpec, Field, Numeric
 from feedmill.state import CROSS, Catalogue, Probed
 
@@ -93,13 +93,11 @@ _SOURCES: dict[str, Callable[[Catalogue, Probed], Rows]] = {
 
 def numerics(spec: FeatureSpec, arrays: Arrays, probed: Probed, side: str) -> Floats:
     """float32[n, 3 N] normalised numbers of one side."""
-    columns = [
-        cdf(raw_numeric(spec, numeric, probed, float(arrays["prior"][i])), arrays["edges"][i])
-        for i, numeric in enumerate(spec.numerics)
-        if numeric.side == side
-    ]
-    n = len(probed.users) if side == "user" else len(probed.item)
-    return with_powers(np.stack(columns, axis=1) if columns else np.zeros((n, 0), np.float32))
+    chosen = [i for i, numeric in enumerate(spec.numerics) if numeric.side == side]
+    values = np.empty((len(chosen), len(probed.users) if side == "user" else len(probed.item)), np.float32)
+    for row, i in enumerate(chosen):
+        values[row] = raw_numeric(spec, spec.numerics[i], probed, float(arrays["prior"][i]))
+    return with_powers(values, arrays["edges"][chosen])
 
 
 def raw_numeric(spec: FeatureSpec, numeric: Numeric, probed: Probed, prior: float) -> Floats:

@@ -81,9 +81,7 @@ def log_loss(labels: Numbers, probs: Numbers, weight: Numbers | None = None) -> 
     _check(labels, probs)
     p = np.asarray(probs, np.float64)
     if ((p < 0) | (p > 1)).any():
-        raise DataError(
-            f"probabilities from {p.min()} to {p.max()}", "0 to 1", "apply the sigmoid to logits first"
-        )
+        raise DataError(f"probabilities from {p.min()} to {p.max()}", "0 to 1", "apply the sigmoid to logits first")
     p = np.clip(p, EPSILON, 1 - EPSILON)
     y = np.asarray(labels, np.float64)
     return _mean(-(y * np.log(p) + (1 - y) * np.log1p(-p)), weight)

@@ -58,8 +58,7 @@ def bootstrap(
     draw = rng(seed, purpose)
     step = max(1, CHUNK // n)
     means = [
-        known[draw.integers(0, n, (min(step, n_resamples - at), n))].mean(axis=1)
-        for at in range(0, n_resamples, step)
+        known[draw.integers(0, n, (min(step, n_resamples - at), n))].mean(axis=1) for at in range(0, n_resamples, step)
     ]
     low, high = np.quantile(np.concatenate(means), [(1 - level) / 2, (1 + level) / 2])
     return Interval(float(known.mean()), float(low), float(high), n)

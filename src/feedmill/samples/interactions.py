@@ -14,7 +14,6 @@ from feedmill.core.errors import ConfigError
 from feedmill.core.events import EventBatch, Kind
 from feedmill.state import State
 
-
 WEIGHTS = {
     "click": 1.0,
     "finish": 1.0,

@@ -92,6 +92,7 @@ class Builder:
             keep=self._prerank.keep,
             rank=rank,
             fuse=lambda candidates: fuse(candidates, self._fusion),
+            n_hidden=lambda request, user: len(self._state.seen(int(user.row[0]))) + len(request.exclude),
             rules=tuple((rule.name, rule.cls(rule.config, self._state, vectors)) for rule in self._rules),
             version=artifact.version if artifact else "",
         )

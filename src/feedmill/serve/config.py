@@ -30,13 +30,15 @@ class ServeConfig(Config, frozen=True):
 class ChannelOwn(Config, frozen=True):
     """What a channel's block says to the stage around it; the other keys are the channel's own."""
 
-    limit: Annotated[int, Meta(ge=1, le=10_000, description="items the channel may bring")] = 200
+    limit: Annotated[
+        int, Meta(ge=1, le=10_000, description="items the channel may bring, those the user has seen not counted")
+    ] = 200
 
 
 class RetrievalConfig(Config, frozen=True):
     """Section ``[retrieval]``; one ``[retrieval.channels.NAME]`` a channel."""
 
-    limit: Annotated[int, Meta(ge=1, le=20_000, description="candidates kept after the merge")] = 600
+    limit: Annotated[int, Meta(ge=1, le=20_000, description="candidates kept after the merge and the filters")] = 600
     channels: dict[str, dict[str, Any]] = {}
 
 

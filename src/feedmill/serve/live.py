@@ -7,8 +7,8 @@ from pathlib import Path
 
 from feedmill.core.protocols import EventLog
 from feedmill.core.workspace import Workspace
+from feedmill.log.whole import open_log
 from feedmill.serve.readers_writer import ReadersWriter
-from feedmill.serve.restore import open_log
 from feedmill.state import State, StateConfig, snapshot
 
 CHUNK = 65_536  # events folded while readers wait

@@ -23,6 +23,7 @@ Merge = Callable[[Sequence[CandidateBatch], int], CandidateBatch]
 Fuse = Callable[[CandidateBatch], Floats]
 _SLATE = 4  # a rule with rules after it leaves them this many times n to choose from
 _MIN_SLATE = 60
+_MOST_HIDDEN = 5_000
 BELOW = "prerank: below the cut"
 
 
@@ -31,9 +32,9 @@ class Chain:
     """The components of one model version, in the order of the request path.
 
     Attributes:
-        channels: each with the limit it is asked for.
+        channels: each with the number of items it may bring that the user has not seen.
         merge: joins what they brought into one batch, each item once.
-        limit: candidates kept after the merge.
+        limit: candidates kept after the merge and the filters.
         filters: masks; those with ``soft = True`` yield when otherwise nothing would be left.
         fallback: asked when nothing is left.
         fallback_limit: how many it is asked for.
@@ -55,6 +56,9 @@ class Chain:
     fuse: Fuse
     rules: tuple[tuple[str, RerankRule], ...]
     version: str = ""
+    n_hidden: Callable[[FeedRequest, UserColumns], int] = lambda request, user: 0
+    """How many items the filters may take from a channel, which is asked for so many more: else a channel that names
+    what everybody likes would bring an active user nothing."""
 
 
 class Pipeline:
@@ -101,20 +105,17 @@ class Pipeline:
 
     def _retrieve(self, run: Run) -> None:
         brought: list[CandidateBatch] = []
+        n_more = min(self.chain.n_hidden(run.request, run.user), _MOST_HIDDEN)
         for channel, limit in self.chain.channels:
-            fetch = _fetching(channel, run, limit)
+            fetch = _fetching(channel, run, limit + n_more)
             batch = run.attempt(f"retrieval.{channel.name}", fetch, n_in=0)
             if batch is not None:
                 brought.append(batch)
         if brought:
             total = sum(map(len, brought))
-            merged = run.attempt("merge", lambda entry: self._merge(run, brought, entry), total, must=True)
+            merged = run.attempt("merge", lambda _: self.chain.merge(brought, total), total, must=True)
             if merged is not None:
                 run.become("merge", merged)
-
-    def _merge(self, run: Run, brought: list[CandidateBatch], entry: StageTrace) -> CandidateBatch:
-        merged = self.chain.merge(brought, sum(map(len, brought)))
-        return run.keep_best(entry, merged, self.chain.limit, "merge: beyond the limit")
 
     def _filter(self, run: Run, *, hard_only: bool = False) -> None:
         for f in self.chain.filters:
@@ -123,7 +124,14 @@ class Pipeline:
             kept = run.attempt(f"filter.{f.reason}", _filtering(f, run), len(run.candidates), must=True)
             if kept is not None:
                 run.candidates = kept
+        self._cut(run, "limit", self.chain.limit, "beyond the limit")
         run.become("filter", run.candidates)
+
+    def _cut(self, run: Run, stage: str, keep: int, reason: str) -> None:
+        batch = run.candidates
+        if len(batch) > keep:
+            run.attempt(stage, lambda entry: run.keep_best(entry, batch, keep, reason), len(batch), must=True)
+            run.candidates = batch.take(np.arange(keep))
 
     def _fall_back(self, run: Run) -> None:
         """Popular items the user has not seen; if there are none, popular items."""
@@ -137,18 +145,15 @@ class Pipeline:
             if found is not None and not len(run.candidates):
                 run.candidates = found
                 self._filter(run, hard_only=hard_only)
-        run.become("filter", run.candidates.take(np.arange(min(len(run.candidates), self.chain.limit))))
 
     def _prerank(self, run: Run) -> None:
         scorer, batch, keep = self.chain.prerank, run.candidates, self.chain.keep
         kept: CandidateBatch | None = None
         if scorer is not None and len(batch):
             kept = run.attempt("prerank", lambda entry: _best(scorer, run, entry, keep), len(batch))
-        if kept is None and len(batch) > keep:
-            kept = run.attempt(
-                "prerank.cut", lambda entry: run.keep_best(entry, batch, keep, BELOW), len(batch), must=True
-            )
-        run.become("prerank", batch if kept is None else kept)
+        if kept is None:
+            self._cut(run, "prerank.cut", keep, BELOW)
+        run.become("prerank", run.candidates if kept is None else kept)
 
     def _rank(self, run: Run) -> None:
         scorer, batch = self.chain.rank, run.candidates

@@ -104,7 +104,7 @@ class Scratch(NamedTuple):
     history_ms: Times  # int64[L, T]
     authors: Rows  # int32[L, T] of the items in ``history``
     length: Times  # int64[L] entries in use
-    marks: NDArray[np.uint64]  # uint64[G, 3 * ceil(T / 64)] which entries have the topic; all 0 between requests
+    marks: Bits  # uint64[G, 3 * ceil(T / 64)] which entries have the topic; all 0 between requests
     since: Doubles  # float64[1] the milliseconds that ``decay`` is for
     decay: Doubles  # float64[n_selected]
     step: Doubles  # float64[n_selected] what an event adds

@@ -100,6 +100,7 @@ class State:
         with self.lock:
             self.users.rows(events.table.column("user_id"), grow=True)
             self.items.rows(events.table.column("item_id"), grow=True)
+            self.tables.reserve(stored.sizes(self))
 
     def view(self, user_id: str, time_ms: int) -> UserColumns:
         """What is known of one user (R = 1) now, as of ``time_ms``; row 0 and zeros for one never seen."""
@@ -166,9 +167,9 @@ class State:
     def save(self, folder: Path) -> Path:
         """Write a snapshot under ``folder`` and delete earlier ones; returns its place. Folds wait only while the
         arrays are copied, and what is written is one moment of the log, whole."""
-        with self.lock:
-            offset, content = self.offset, stored.content(self)
-        with self._saving:
+        with self._saving:  # one at a time, so that an earlier moment never replaces a later one
+            with self.lock:
+                offset, content = self.offset, stored.content(self)
             return snapshot.write(folder, offset, content)
 
     @classmethod

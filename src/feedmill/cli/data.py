@@ -45,8 +45,9 @@ def import_(
     """Append a known data set to the log: fetched if it can be, else from a local folder."""
     from feedmill.datasets import DATASETS
 
+    make = DATASETS[name]
     at = workspace(folder)
-    load(DATASETS[name](source), at)  # type: ignore[call-arg]
+    load(make(source), at)  # type: ignore[call-arg]
 
 
 def load(dataset: Dataset, at: Workspace) -> None:

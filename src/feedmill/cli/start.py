@@ -8,9 +8,6 @@ from typing import Annotated, Any
 
 import msgspec
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from feedmill.cli.options import HERE, Dir, Set, workspace
 from feedmill.core.config import explain
@@ -35,10 +32,8 @@ def config(
     explained: Annotated[bool, typer.Option("--explain", help="With what each parameter means.")] = False,
 ) -> None:
     """Check the config and print it, defaults merged in."""
-    table = Table("parameter", "value", *(["meaning"] if explained else []), box=None, header_style="bold")
     for path, value, meaning in parameters(workspace(folder, settings)):
-        table.add_row(path, escape(repr(value)), *([escape(meaning)] if explained else []))
-    Console(width=None if explained else 120).print(table)
+        typer.echo(f"{path} = {value!r}" + (f"  # {meaning}" if explained and meaning else ""))
 
 
 def parameters(at: Workspace) -> list[tuple[str, Any, str]]:

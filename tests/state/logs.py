@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -106,7 +107,7 @@ def in_pieces(state: State, events: EventBatch, probes: ProbeBatch, cuts: list[i
     """Fold [0, cuts[0]), [cuts[0], cuts[1]) … to the end; a probe goes with the piece that its place is in."""
     edges = [0, *sorted(min(c, len(events)) for c in cuts), len(events)]
     parts = []
-    for i, (start, stop) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+    for i, (start, stop) in enumerate(pairwise(edges)):
         last = i == len(edges) - 2
         mine = (probes.at >= start) & ((probes.at < stop) | last)
         requests = np.flatnonzero(mine)

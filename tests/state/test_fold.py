@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from feedmill.core.batches import LANE_ROW, LANES, ProbeBatch
 from feedmill.core.errors import DataError
 from feedmill.core.events import EventBatch, Kind
-from feedmill.state import CROSS, Probed, State, StateConfig, fold
+from feedmill.state import CROSS, Probed, State, StateConfig, match
 from state.logs import DAY_MS, HOUR_MS, START_MS, batch, events_lists, in_pieces, random_log, random_probes
 from state.reference import Reference, rows_of
 
@@ -232,7 +232,7 @@ def test_lanes_that_are_not_wanted_come_back_empty_and_change_no_answer() -> Non
 
 
 def test_the_kernel_numbers_the_lanes_as_core_does() -> None:
-    lanes = {"clicked": fold.CLICKED, "liked": fold.LIKED, "shown": fold.SHOWN, "disliked": fold.DISLIKED}
+    lanes = {"clicked": match.CLICKED, "liked": match.LIKED, "shown": match.SHOWN, "disliked": match.DISLIKED}
     assert lanes == LANE_ROW
 
 

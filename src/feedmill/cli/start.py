@@ -11,7 +11,7 @@ import typer
 
 from feedmill.cli.options import HERE, Dir, Set, workspace
 from feedmill.core.config import explain
-from feedmill.core.workspace import Workspace
+from feedmill.core.workspace import Workspace, component
 
 
 def template() -> str:
@@ -43,6 +43,7 @@ def parameters(at: Workspace) -> list[tuple[str, Any, str]]:
         ConfigError: any section that would be refused when used.
     """
     from feedmill.features import FeaturesConfig
+    from feedmill.log import LOGS
     from feedmill.publish import PublishConfig
     from feedmill.rerank import RULES, FusionConfig
     from feedmill.retrieval import CHANNELS
@@ -58,6 +59,9 @@ def parameters(at: Workspace) -> list[tuple[str, Any, str]]:
     def section(name: str, kind: type[msgspec.Struct], drop: list[str] | None = None) -> None:
         out.extend(explain(at.section(name, kind, drop or []), name))
 
+    log = component(at.raw.get("log", {}), LOGS, "log", "sqlite")
+    out.append(("log.kind", log.kind, ""))
+    out.extend(explain(log.config, "log"))
     section("serve", ServeConfig)
     section("state", StateConfig)
     section("samples", SamplesConfig, ["interest"])

@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from pathlib import Path
 from threading import Condition
 from time import monotonic
 
 import pyarrow as pa
 
+from feedmill.core.config import Config
 from feedmill.core.errors import LogError
 from feedmill.core.events import EventBatch
 from feedmill.core.protocols import Receipt
 from feedmill.log.cut import after_row, check_bounds, micro_batches, only_new, window
 
 
+class MemoryConfig(Config, frozen=True):
+    """``[log] kind = "memory"`` has nothing to set."""
+
+
 class MemoryLog:
     """The reference ``EventLog``: every other one behaves as this does. Safe to share between threads."""
+
+    Config = MemoryConfig
+
+    @classmethod
+    def of_workspace(cls, folder: Path, config: MemoryConfig) -> MemoryLog:
+        """An empty log; the folder is not touched."""
+        return cls()
 
     def __init__(self) -> None:
         self._tables: list[pa.RecordBatch] = []

@@ -8,10 +8,13 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import Condition, Lock
 from time import monotonic
+from typing import Annotated
 from zlib import crc32
 
 import pyarrow as pa
+from msgspec import Meta
 
+from feedmill.core.config import Config
 from feedmill.core.errors import LogError
 from feedmill.core.events import SCHEMA, EventBatch
 from feedmill.core.protocols import Receipt
@@ -29,6 +32,12 @@ _FROM = (
 )
 
 
+class SqliteConfig(Config, frozen=True):
+    """Parameters of ``[log] kind = "sqlite"``."""
+
+    busy_s: Annotated[float, Meta(gt=0, description="seconds an append waits for its turn before it gives up")] = 30.0
+
+
 class SqliteLog:
     """An ``EventLog`` in a SQLite file (WAL, an fsync for each append).
 
@@ -42,6 +51,13 @@ class SqliteLog:
     Raises:
         LogError: the file is not an event log, is of a newer feedmill, or cannot be opened.
     """
+
+    Config = SqliteConfig
+
+    @classmethod
+    def of_workspace(cls, folder: Path, config: SqliteConfig) -> SqliteLog:
+        """The file ``log.sqlite`` of a workspace."""
+        return cls(folder / "log.sqlite", config.busy_s)
 
     def __init__(self, path: Path | str, busy_s: float = 30.0) -> None:
         self.path = str(path)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from feedmill.core.events import EventBatch
 from feedmill.core.progress import progress
 from feedmill.core.protocols import EventLog
-from feedmill.core.workspace import Workspace
+from feedmill.core.workspace import Workspace, component
 from feedmill.log import LOGS
 
 CHUNK = 262_144
@@ -15,13 +17,13 @@ def open_log(workspace: Workspace) -> EventLog:
     """The log that ``[log]`` names; the embedded one is a file in the workspace.
 
     Raises:
+        ConfigError: an unknown kind or parameter; the message names the nearest.
         LogError: it cannot be opened.
-        ConfigError: there is no such kind.
     """
-    parameters = dict(workspace.raw.get("log", {}))
-    kind = parameters.pop("kind", "sqlite")
-    make = LOGS[kind]
-    return make(workspace.log, **parameters) if kind == "sqlite" else make(**parameters)  # type: ignore[call-arg]
+    chosen = component(workspace.raw.get("log", {}), LOGS, "log", "sqlite")
+    make: Any = chosen.cls
+    log: EventLog = make.of_workspace(workspace.path, chosen.config)
+    return log
 
 
 def read_all(log: EventLog, upto: int | None = None) -> EventBatch:

@@ -18,7 +18,7 @@ from feedmill.core.events import EventBatch, Kind
 from feedmill.core.progress import console
 from feedmill.core.progress import progress as progress_bar
 from feedmill.core.protocols import EventLog
-from feedmill.state import fold, prepare, snapshot, stored
+from feedmill.state import fold, kernel, match, prepare, snapshot, stored
 from feedmill.state.arrays import BLOCK_OF, N_SEEN, Answers, Probes, Scratch
 from feedmill.state.attributes import Attributes
 from feedmill.state.catalogue import Catalogue
@@ -88,7 +88,7 @@ class State:
             changes = prepare.changes(events, columns, self.catalogue)
             self.tables.reserve(stored.sizes(self), len(events))
             out, room = self._answers(asked), self._scratch()
-            fold.run(self.tables.arrays, self._plan, columns, changes, asked, wanted, out, room)
+            kernel.run(self.tables.arrays, self._plan, columns, changes, asked, wanted, out, room)
             self._note(events, columns.time_ms)
         if probes is None:
             return None
@@ -107,7 +107,7 @@ class State:
         with self.lock:
             asked = prepare.one(self.users.row(user_id), time_ms)
             out, room = self._answers(asked), self._scratch()
-            fold.run(
+            kernel.run(
                 self.tables.arrays,
                 self._plan,
                 prepare.NO_EVENTS,
@@ -128,7 +128,7 @@ class State:
         asked = prepare.candidates(user, items)
         with self.lock:
             out, room = self._answers(asked), prepare.given(user, self._scratch(), len(self.items))
-            fold.match(self.tables.arrays, self._plan, int(user.time_ms[0]), asked.item, out, room, 0)
+            match.match(self.tables.arrays, self._plan, int(user.time_ms[0]), asked.item, out, room, 0)
         return prepare.probed_of(user, asked, out, self.count_names)
 
     def seen(self, user_row: int) -> Rows:

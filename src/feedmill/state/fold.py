@@ -1,10 +1,10 @@
 """The fold of events into the state's arrays.
 
-Counters are exponentially decayed: an event ``age`` old counts ``exp(-age / tau)``, tau being the window's time constant
-("all" never decays), so a key needs O(1) state. What is stored is the sum of ``exp((t - base) / tau)`` ("forward decay",
-Cormode et al., ICDE 2009), where ``base`` is the start of the epoch (a fixed stretch of time) of the key's newest event:
-then one event's weights serve its user, item, author and topics alike, a late event gets exactly the weight it would
-have had in order, and a row is rescaled only when its epoch changes.
+Counters are exponentially decayed: an event ``age`` old counts ``exp(-age / tau)``, tau being the window's time
+constant ("all" never decays), so a key needs O(1) state. What is stored is the sum of ``exp((t - base) / tau)``
+("forward decay", Cormode et al., ICDE 2009), where ``base`` is the start of the epoch (a fixed stretch of time) of
+the key's newest event: then one event's weights serve its user, item, author and topics alike, a late event gets
+exactly the weight it would have had in order, and a row is rescaled only when its epoch changes.
 """
 
 from __future__ import annotations

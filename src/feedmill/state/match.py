@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from feedmill.core.batches import Floats, Mask, Rows, Times
-from feedmill.state.arrays import NEVER, Answers, Arrays, Bits, Columns, Doubles, Plan, Probes, Scratch
+from feedmill.state.arrays import NEVER, Answers, Arrays, Bits, Doubles, Plan, Probes, Scratch
 from feedmill.state.compiler import Int, inner, jit
 
 CLICKED, LIKED, SHOWN, DISLIKED = 0, 1, 2, 3  # core.batches.LANES, in its order; a test holds them equal

@@ -18,7 +18,7 @@ class MMoEConfig(Config, frozen=True):
     n_experts: Annotated[int, Meta(ge=1, description="experts shared by the heads")] = 4
     hidden_dims: Annotated[tuple[int, int], Meta(description="the two layers of an expert")] = (64, 32)
     tower_dim: Annotated[int, Meta(ge=1, description="hidden layer of each head's tower")] = 16
-    dropout: Annotated[float, Meta(ge=0, lt=1, description="on embeddings and the experts' first layer")] = 0.3
+    dropout: Annotated[float, Meta(ge=0, lt=1, description="of embedding rows while training")] = 0.3
 
 
 class MMoERanker(nn.Module):
@@ -52,7 +52,6 @@ class MMoERanker(nn.Module):
         nn.init.kaiming_uniform_(self.tower, a=5**0.5)
         self.out = nn.Parameter(torch.zeros(n_heads, config.tower_dim, 1))
         self.wide = nn.Linear(item_dim - n_fields[1] * d, n_heads)
-        self.dropout = nn.Dropout(config.dropout)
 
     def forward(
         self, user: Tensor, user_numeric: Tensor, item: Tensor, item_numeric: Tensor, request_of: Tensor
@@ -70,13 +69,12 @@ class MMoERanker(nn.Module):
             float32[C, H] logits.
         """
         e, n_heads, h1 = self._dims
-        user, item = self.dropout(user), self.dropout(item)
         dots = (item @ user[request_of].transpose(1, 2)).flatten(1)
         plain = torch.cat([dots, item_numeric], dim=1)
         x_user = torch.cat([user.flatten(1), user_numeric], dim=1)
         x_item = torch.cat([item.flatten(1), plain], dim=1)
         first = self.from_user(x_user)[request_of] + self.from_item(x_item)
-        hidden = self.dropout(torch.relu(first[:, : e * h1])).unflatten(1, (e, h1)).transpose(0, 1)
+        hidden = torch.relu(first[:, : e * h1]).view(-1, e, h1).transpose(0, 1)
         experts = torch.relu(torch.bmm(hidden, self.second) + self.second_bias)  # [e, C, h2]
         gates = torch.softmax(first[:, e * h1 :].unflatten(1, (n_heads, e)), dim=2)  # [C, H, e]
         mixed = torch.bmm(gates, experts.transpose(0, 1)).transpose(0, 1)  # [H, C, h2]

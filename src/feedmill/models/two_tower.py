@@ -19,7 +19,7 @@ class TwoTowerConfig(Config, frozen=True):
         128,
         64,
     )
-    dropout: Annotated[float, Meta(ge=0, lt=1, description="on embeddings")] = 0.2
+    dropout: Annotated[float, Meta(ge=0, lt=1, description="of embedding rows while training")] = 0.2
     temperature: Annotated[float, Meta(gt=0, description="cosines are divided by it in the loss")] = 0.07
 
 
@@ -40,15 +40,14 @@ class TwoTower(nn.Module):
             nn.Sequential(nn.Linear(f * d + n, hidden), nn.ReLU(), nn.Linear(hidden, out))
             for f, n in zip(n_fields, n_numeric, strict=True)
         )
-        self.dropout = nn.Dropout(config.dropout)
 
     def user(self, user: Tensor, user_numeric: Tensor) -> Tensor:
         """float32[R, Fu, D], float32[R, Nu] -> unit vectors float32[R, W]."""
-        return _unit(self.user_tower(torch.cat([self.dropout(user).flatten(1), user_numeric], dim=1)))
+        return _unit(self.user_tower(torch.cat([user.flatten(1), user_numeric], dim=1)))
 
     def item(self, item: Tensor, item_numeric: Tensor) -> Tensor:
         """float32[C, Fi, D], float32[C, Ni] -> unit vectors float32[C, W]."""
-        return _unit(self.item_tower(torch.cat([self.dropout(item).flatten(1), item_numeric], dim=1)))
+        return _unit(self.item_tower(torch.cat([item.flatten(1), item_numeric], dim=1)))
 
 
 def _unit(x: Tensor) -> Tensor:

@@ -73,6 +73,7 @@ def run(
     sparse = torch.optim.SparseAdam(list(embedding.parameters()), lr=fitting.learning_rate)
     random = rng(seed, what, "order")
     model.train()
+    embedding.train()
     means = []
     with progress(what, fitting.epochs * n_requests) as advance:
         for _ in range(fitting.epochs):
@@ -89,4 +90,5 @@ def run(
                 advance(len(requests))
             means.append(total / max(n_requests, 1))
     model.eval()
+    embedding.eval()
     return means

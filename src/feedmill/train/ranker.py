@@ -50,7 +50,7 @@ def fit_ranker(
 ) -> Part:
     """Samples and their features -> a part with an embedding table and an ONNX graph."""
     torch.manual_seed(seed)
-    embedding = FusedEmbedding(spec.n_rows, chosen.config.embedding_dim)
+    embedding = FusedEmbedding(spec.n_rows, chosen.config.embedding_dim, chosen.config.dropout)
     model = chosen.cls(chosen.config, *sizes(spec), len(samples.heads))
     features = Features(spec, batch, embedding)
     labels, mask = torch.from_numpy(samples.labels), torch.from_numpy(samples.mask)

@@ -72,7 +72,7 @@ def fit_tower(
         catalogue: features of one request with every item row as a candidate.
     """
     torch.manual_seed(seed)
-    embedding = FusedEmbedding(spec.n_rows, chosen.config.embedding_dim)
+    embedding = FusedEmbedding(spec.n_rows, chosen.config.embedding_dim, chosen.config.dropout)
     model = chosen.cls(chosen.config, *sizes(spec))
     features = Features(spec, batch, embedding)
     positive = np.flatnonzero((samples.labels[:, 0] > 0) & samples.mask[:, 0])

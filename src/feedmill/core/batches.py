@@ -39,7 +39,7 @@ class UserColumns:
         time_ms: int64[R], the time of the request.
         history: int32[R, L, T] item rows by lane (``LANES``), newest first, padded with 0.
         history_ms: int64[R, L, T] when, 0 where padded.
-        counts: float32[R, n_selected] the user's counters, decayed to ``time_ms`` (see state.Counters).
+        counts: float32[R, n_selected] the user's counters, decayed to ``time_ms`` (named by StateConfig.counts).
         profile: int32[R, P] codes of the user's attributes, 0 = unknown.
     """
 

@@ -22,7 +22,7 @@ demo: $(STAMP) ## fetch MovieLens 100K, train, evaluate, serve, show a feed and 
 	.venv/bin/feedmill demo
 
 test: check ## lint, types, layers, then every test
-	$(PY) -m pytest
+	$(PY) -m pytest -q -n 2 --dist loadfile
 
 check: $(STAMP) ## lint, formatting, types and layers: everything that runs no code
 	$(PY) -m ruff check .

@@ -39,6 +39,7 @@ class State:
 
     Attributes:
         users, items: rows by id.
+        count_names: the counters in the order of their columns, such as "click.1d".
         catalogue: what items and users are.
         offset: events folded.
         newest_ms: the latest time among them, 0 if there are none.
@@ -48,6 +49,7 @@ class State:
 
     def __init__(self, config: StateConfig | None = None) -> None:
         self.config = config or StateConfig()
+        self.count_names = self.config.count_names
         self.users, self.items = IdMap(), IdMap()
         self.offset, self.newest_ms, self.lock = 0, 0, RLock()
         self.attributes = {of: Attributes(of, self.config.max_attributes) for of in ("item", "user")}

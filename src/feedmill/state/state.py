@@ -39,7 +39,7 @@ class State:
 
     Attributes:
         users, items: rows by id.
-        count_names: the counters in the order of their columns, such as "click.1d".
+        count_names: of the counters in the order of their columns, such as "click.1d".
         catalogue: what items and users are.
         offset: events folded.
         newest_ms: the latest time among them, 0 if there are none.
@@ -57,11 +57,6 @@ class State:
         self.catalogue = Catalogue(self.tables, self.attributes["item"], self.attributes["user"])
         self.last_event: EventBatch | str = ""
         self._plan, self._saving = self.config.plan(), Lock()
-
-    @property
-    def count_names(self) -> tuple[str, ...]:
-        """Names of the counters, such as "click.1d"."""
-        return self.config.count_names
 
     @property
     def settings_hash(self) -> str:

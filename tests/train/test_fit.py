@@ -52,7 +52,7 @@ def test_it_learns_who_likes_what(measured: Evaluation) -> None:
     assert lines["after rank"].recall_10.mean > lines["popular"].recall_10.mean
     assert set(lines) == {
         "popular", "itemcf", "two_tower", "after merge", "after pre-rank", "after rank", "after re-rank",
-        "ranker, every unseen item",
+        "ranker alone",
     }  # fmt: skip
     assert measured.n_users == 40
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
 
 from feedmill.core.request import FeedResponse, Trace
@@ -11,7 +14,7 @@ from feedmill.metrics.intervals import Interval
 from feedmill.metrics.rows import BenchRow
 from feedmill.serve.evaluate import Evaluation, Line
 
-out = Console(highlight=False)
+out = Console(highlight=False, width=None if sys.stdout.isatty() else 110)  # a file has no width
 
 
 def evaluation(e: Evaluation) -> None:
@@ -28,12 +31,17 @@ def evaluation(e: Evaluation) -> None:
 
 
 def _lines(title: str, lines: list[Line]) -> Table:
-    columns = ("Recall@10", "Recall@50", "NDCG@10", "coverage@10", "popularity")
-    table = Table("", *columns, title=title, title_justify="left", box=None, header_style="bold")
+    table = Table(title=title, title_justify="left", title_style="", box=None, header_style="bold", padding=(0, 1))
+    for column in ("", "NDCG@10", "Recall@10", "Recall@50", "cover@10", "popularity"):
+        table.add_column(column, no_wrap=True)
     for line in lines:
-        figures = (_mean(line.recall_10), _mean(line.recall_50), _mean(line.ndcg_10))
+        figures = (_short(line.ndcg_10), _short(line.recall_10), _short(line.recall_50))
         table.add_row(line.what, *figures, f"{line.coverage:.3f}", f"{line.popularity:+.3f}")
     return table
+
+
+def _short(x: Interval) -> str:
+    return escape(f"{x.mean:.4f} [{x.low:.3f} {x.high:.3f}]")
 
 
 def _mean(x: Interval) -> str:
@@ -71,13 +79,13 @@ def feed(answer: FeedResponse, history: list[str] | None = None) -> None:
     out.print(f"\n[bold]feed of user {escape(answer.user_id)}[/]  request {answer.request_id}{note}")
     if history:
         out.print(f"[dim]recently: {escape(', '.join(history))}[/]")
-    table = Table("", "title", "value", "brought by", "scores", "why", box=None, header_style="dim")
     for item in answer.items:
-        channels = ", ".join(f"{name} {score:.3g}" for name, score in item.channels.items())
-        scores = ", ".join(f"{name} {score:.3f}" for name, score in item.scores.items())
         title = escape(item.title or item.item_id)
-        table.add_row(str(item.position + 1), title, f"{item.value:.3f}", escape(channels), scores, escape(item.why))
-    out.print(table)
+        found = " · ".join(f"{name} {score:.3g}" for name, score in item.channels.items())
+        scores = " · ".join(f"{name} {score:.3f}" for name, score in item.scores.items())
+        out.print(f"{item.position + 1:>3}  [bold]{title}[/]  {item.value:.3f}")
+        out.print(Padding(f"[dim]brought by {escape(found)}; scores {escape(scores)}[/]", (0, 0, 0, 5)))
+        out.print(Padding(escape(item.why), (0, 0, 0, 5)))
 
 
 def trace(t: Trace) -> None:

@@ -33,7 +33,7 @@ from feedmill.serve.pipeline import Chain, Pipeline
 from feedmill.state import State, StateConfig
 
 DEPTH = 50
-ALL_ITEMS = "ranker, every unseen item"
+ALL_ITEMS = "ranker alone"  # on every unseen item, not only on those that were retrieved
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Evaluation:
         lines: channels first, then stages.
         cold: the same for users with little history, where there are any.
         auc: per head, the chance that a held-out positive scores above an unseen item, with its interval.
-        gains: "A - B" -> paired difference of NDCG@10 over the same users.
+        gains: "A - channel" -> paired difference of NDCG@10 over the same users.
         per_user: NDCG@10 of each line, for further pairing.
     """
 
@@ -155,6 +155,7 @@ class _Answers:
     def __init__(self, pipeline: Pipeline, state: State) -> None:
         self.pipeline, self.state = pipeline, state
         self.ranked: dict[str, list[Rows]] = {}
+        self.channels = [channel.name for channel, _ in pipeline.chain.channels]
         self.auc: dict[str, list[float]] = {h: [] for h in _heads(pipeline.chain)}
 
     def ask(self, question: Question) -> None:
@@ -235,11 +236,11 @@ def _measured(
         some = [h for h, k in zip(held, keep, strict=True) if k]
         return [_line(what, rows[keep], some, counts, seed, n) for what, rows in ranked.items()]
 
-    best = "after rank" if "after rank" in per_user else "after merge"
+    ours = [what for what in ("after rank", ALL_ITEMS) if what in per_user] or ["after merge"]
     gains = {
-        f"{best} - {other}": paired_difference(per_user[best], per_user[other], seed, n_resamples=n)
-        for other in ("itemcf", "popular", "two_tower")
-        if other in per_user
+        f"{mine} - {other}": paired_difference(per_user[mine], per_user[other], seed, n_resamples=n)
+        for mine in ours
+        for other in answers.channels
     }
     return Evaluation(
         split=split.name,

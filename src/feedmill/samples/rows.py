@@ -40,7 +40,7 @@ class SamplesConfig(Config, frozen=True):
         Literal["auto", "shown", "drawn"],
         Meta(description="shown: impressions without feedback; drawn: sampled items; auto: shown where there are any"),
     ] = "auto"
-    n_negatives: Annotated[int, Meta(ge=1, le=100, description="drawn negatives per positive")] = 4
+    n_negatives: Annotated[int, Meta(ge=1, le=100, description="drawn negatives per positive")] = 8
     popular_share: Annotated[float, Meta(ge=0, le=1, description="share drawn by popularity^0.75, else uniform")] = 0.5
     window_s: Annotated[float, Meta(gt=0, description="feedback within this many seconds labels a row")] = 86_400.0
     min_positives: Annotated[int, Meta(ge=1, description="a head needs this many")] = 50

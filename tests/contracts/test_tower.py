@@ -1,6 +1,6 @@
 import pytest
-from contracts import tower as suite
 
+from contracts import tower as suite
 from feedmill.models import TOWERS
 
 CHECKS = [

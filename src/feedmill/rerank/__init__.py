@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from feedmill.core.registry import Registry
-from feedmill.rerank.chain import apply_rules
 from feedmill.rerank.fusion import FusionConfig, check, fuse
 
 RULES: Registry[Any] = Registry(
@@ -16,4 +15,4 @@ RULES: Registry[Any] = Registry(
     },
 )
 
-__all__ = ["RULES", "FusionConfig", "apply_rules", "check", "fuse"]
+__all__ = ["RULES", "FusionConfig", "check", "fuse"]

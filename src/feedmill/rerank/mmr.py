@@ -13,7 +13,7 @@ from feedmill.core.batches import CandidateBatch, Floats, Rows
 from feedmill.core.config import Config
 from feedmill.core.protocols import Picks
 from feedmill.core.request import FeedRequest
-from feedmill.rerank.chain import moved
+from feedmill.rerank.notes import moved
 
 LOWEST = np.finfo(np.float32).min
 

@@ -23,6 +23,7 @@ from feedmill.core.protocols import finite
 from feedmill.core.request import FeedRequest
 from feedmill.core.workspace import Workspace
 from feedmill.metrics.catalogue import coverage, popularity_bias
+from feedmill.metrics.classification import auc
 from feedmill.metrics.intervals import Interval, bootstrap, paired_difference
 from feedmill.metrics.ranking import ndcg_at, order, recall_at
 from feedmill.publish import Artifact
@@ -189,7 +190,7 @@ class _Answers:
         scored = batch.with_scores(ranker.heads, ranker.score(request, user, batch))
         self._note(ALL_ITEMS, scored.item[order(finite(fuse(scored)), scored.item)])
         for head in self.auc:
-            self.auc[head].append(_auc(scored.score(head), np.isin(scored.item, question.positive.get(head, []))))
+            self.auc[head].append(auc(np.isin(scored.item, question.positive[head]), finite(scored.score(head))))
 
     def _unseen(self, request: FeedRequest, user: UserColumns, batch: CandidateBatch) -> CandidateBatch:
         for keep in self.pipeline.chain.filters:
@@ -212,16 +213,6 @@ _STAGES = {
 
 def _heads(chain: Chain) -> Sequence[str]:
     return [h for h in (chain.rank.heads if chain.rank else ()) if h in ("click", "like")]
-
-
-def _auc(scores: NDArray[Any], is_positive: NDArray[np.bool_]) -> float:
-    """The share of (positive, other) pairs in the right order, ties half; NaN without positives."""
-    others = np.sort(scores[~is_positive])
-    if not is_positive.any() or not len(others):
-        return float("nan")
-    low = np.searchsorted(others, scores[is_positive], "left")
-    high = np.searchsorted(others, scores[is_positive], "right")
-    return float(np.mean((low + high) / 2 / len(others)))
 
 
 def _measured(

@@ -10,7 +10,7 @@ import numpy as np
 
 from feedmill.core.batches import CandidateBatch, Rows
 from feedmill.core.request import FeedItem
-from feedmill.rerank.chain import moved
+from feedmill.rerank.notes import moved
 from feedmill.serve.run import Run
 
 

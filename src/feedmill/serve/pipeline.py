@@ -14,8 +14,8 @@ import numpy as np
 from feedmill.core.batches import CandidateBatch, Floats, UserColumns
 from feedmill.core.protocols import Channel, Filter, Picks, RerankRule, Scorer, finite
 from feedmill.core.request import FeedItem, FeedRequest, StageTrace, Trace
-from feedmill.rerank.chain import moved
 from feedmill.rerank.fusion import reciprocal_ranks
+from feedmill.rerank.notes import moved
 from feedmill.serve.explain import Names, explain
 from feedmill.serve.run import Run, ordered
 

@@ -128,8 +128,8 @@ def test_every_stage_says_what_came_in_and_went_out_and_nothing_is_unaccounted_f
     )  # fmt: skip
     counts = {s.stage: (s.n_in, s.n_out) for s in trace.stages}
     assert counts == {
-        "retrieval.a": (0, 4), "retrieval.b": (0, 2), "merge": (6, 5), "filter.seen": (5, 4), "limit": (4, 3), "prerank": (3, 2),
-        "rank": (2, 2), "fuse": (2, 2), "slate": (2, 1),
+        "retrieval.a": (0, 4), "retrieval.b": (0, 2), "merge": (6, 5), "filter.seen": (5, 4), "limit": (4, 3),
+        "prerank": (3, 2), "rank": (2, 2), "fuse": (2, 2), "slate": (2, 1),
     }  # fmt: skip
     assert trace.fates == {
         "seen": ["i5"],

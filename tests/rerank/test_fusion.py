@@ -79,6 +79,6 @@ def test_an_unknown_head_names_the_nearest() -> None:
     check(FusionConfig(weights={"click": 1.0}), ("click", "like"))
 
 
-def test_weights_without_a_ranker_are_an_error() -> None:
-    with pytest.raises(ConfigError, match="there is no ranker"):
-        check(FusionConfig(weights={"click": 1.0}), ())
+def test_the_weight_of_a_head_that_the_log_does_not_have_has_no_effect() -> None:
+    batch = scored(click=[0.2, 0.4])
+    assert fuse(batch, FusionConfig(weights={"click": 1.0, "like": 5.0})).tolist() == pytest.approx([0.2, 0.4])

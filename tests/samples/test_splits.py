@@ -84,3 +84,20 @@ def test_each_user_trains_only_on_what_came_before(rows: list[tuple[int, int]], 
         assert own.max() < mine.min()
         assert not np.isin(item[mine], item[own]).any()
         assert len(np.unique(item[mine])) == 1
+
+
+def test_a_feed_is_asked_for_before_the_request_that_showed_the_item() -> None:
+    """Else the impression, just before the click, would tell the answer."""
+    rows = [click(START_MS, "a", "x"), click(START_MS + 10, "a", "y")]
+    rows += [click(START_MS + 50, "a", item, Kind.IMPRESSION, request_id="r1") for item in ("p", "z", "q")]
+    rows += [click(START_MS + 60, "b", "x"), click(START_MS + 70, "a", "z", request_id="r1")]
+    held = split(EventBatch.rows(rows), EvaluateConfig())
+    assert held.test.tolist() == [6]
+    assert held.at.tolist() == [2]
+    assert held.train.tolist() == [True, True, False, False, False, True, False]
+
+
+def test_without_an_impression_the_moment_is_the_event() -> None:
+    rows = [click(START_MS, "a", "z", Kind.IMPRESSION), click(START_MS + 10, "a", "x")]
+    rows += [click(START_MS + 5 * 86_400_000, "a", "z")]
+    assert split(EventBatch.rows(rows), EvaluateConfig()).at.tolist() == [2]

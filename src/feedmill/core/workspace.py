@@ -144,8 +144,10 @@ class Workspace:
         raw = self._node(name)
         if isinstance(raw, Mapping):
             blocks = [(key, f"{name}.{key}", block) for key, block in raw.items() if block is not False]
-        else:
+        elif isinstance(raw, list):
             blocks = [("", f"{name}[{i}]", block) for i, block in enumerate(raw)]
+        else:
+            raise ConfigError(f"{name} = {raw!r}", f"a section [{name}], or tables [[{name}]]")
         return [component(block, registry, at, key, own) for key, at, block in blocks]
 
     def _node(self, name: str) -> Any:
@@ -196,6 +198,8 @@ def component(block: Any, registry: Registry[T], at: str, name: str = "", own: S
     if not isinstance(block, Mapping) or not (block.get("kind") or name):
         raise ConfigError(f"{at} = {block!r}", f"a table with kind = one of {list(registry)}")
     kind = block.get("kind", name)
+    if not isinstance(kind, str):
+        raise ConfigError(f"{at}.kind = {kind!r}", f"one of {list(registry)}")
     try:
         cls = registry[kind]
     except ConfigError as e:

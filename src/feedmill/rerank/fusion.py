@@ -31,15 +31,19 @@ class FusionConfig(Config, frozen=True, kw_only=True):
 
 
 def check(config: FusionConfig, heads: Sequence[str]) -> None:
-    """Called when a config meets a model: every head it weighs must be one that some scorer gives.
+    """Every weight must be of a head that can be. A log may lack its feedback: such a weight has no effect.
+
+    Args:
+        heads: all that a scorer could give, whatever this log has.
 
     Raises:
         ConfigError: an unknown head; the message names the nearest.
     """
     for name in config.weights:
         if name not in heads:
-            expected = f"one of {sorted(heads)}" if heads else "no weights: there is no ranker"
-            raise ConfigError(f'fusion: no head "{name}"', expected, nearest(name, heads))
+            raise ConfigError(
+                f'rerank.fusion.weights: no head "{name}"', f"one of {sorted(heads)}", nearest(name, heads)
+            )
 
 
 def fuse(candidates: CandidateBatch, config: FusionConfig) -> Floats:

@@ -140,7 +140,9 @@ def _drawn(
         request_of=np.repeat(np.arange(n, dtype=np.int32), width),
     )
     rows = n * width
-    return SampleBatch(probe, all_labels.reshape(rows, -1), mask.reshape(rows, -1), np.ones(rows, np.float32), heads)
+    return SampleBatch(
+        probe, all_labels.reshape(rows, len(heads)), mask.reshape(rows, len(heads)), np.ones(rows, np.float32), heads
+    )
 
 
 def draw(

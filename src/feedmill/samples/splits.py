@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import numpy as np
+import polars as pl
 from msgspec import Meta
 from numpy.typing import NDArray
 
 from feedmill.core.batches import LANES
 from feedmill.core.config import Config
 from feedmill.core.errors import DataError
-from feedmill.core.events import N_COUNTED, EventBatch
+from feedmill.core.events import N_COUNTED, EventBatch, Kind
+
+DAY_MS = 86_400_000
 
 
 class EvaluateConfig(Config, frozen=True):
@@ -38,6 +41,9 @@ class Split:
         name: of the protocol, as printed.
         train: bool[n] over the log's events; catalogue events always train.
         test: int64[m] indices of held-out behaviour events, in log order.
+        at: int64[m] for each, the index at which its feed would have been asked for: of the first impression of the
+            request that showed the item, or of the event itself where nothing says that it was shown. What came of
+            that request, its impressions included, is not known at that moment and does not train.
         is_cold: bool[m] the user has fewer than ``min_history`` items in train.
         hash: of the held-out (user, item, time, kind) rows.
     """
@@ -45,6 +51,7 @@ class Split:
     name: str
     train: NDArray[np.bool_]
     test: NDArray[np.int64]
+    at: NDArray[np.int64]
     is_cold: NDArray[np.bool_]
     hash: str
 
@@ -71,32 +78,64 @@ def split(events: EventBatch, config: EvaluateConfig) -> Split:
         cut = np.quantile(time_ms[consumed], 1 - config.share, method="lower")
         later = behaviour & (time_ms > cut)
         return _made(f"global time, last {config.share:.0%}", events, later & consumed, behaviour & ~later, config)
-    held, train = _last_items(events, consumed, config.skip)
+    user, item = _codes(events, "user_id"), _codes(events, "item_id")
+    target = _last_items(user, item, consumed, config.skip)
     name = "last item per user" if config.skip == 0 else f"item {config.skip + 1} from the end per user"
-    return _made(name, events, held & consumed, behaviour & train, config)
+    never, nothing = len(events), -1
+    start, wanted = np.full(int(user.max()) + 1, never), np.full(int(user.max()) + 1, nothing)
+    start[user[target]], wanted[user[target]] = target, item[target]
+    held = (np.arange(len(events)) >= start[user]) & (item == wanted[user]) & consumed
+    start[user[target]] = moments(events, target)
+    return _made(name, events, held, behaviour & (np.arange(len(events)) < start[user]), config)
+
+
+def _codes(events: EventBatch, column: str) -> NDArray[np.int64]:
+    codes: NDArray[np.int64] = events.table.column(column).dictionary_encode().indices.to_numpy().astype(np.int64)
+    return codes
 
 
 def _last_items(
-    events: EventBatch, consumed: NDArray[np.bool_], skip: int
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """(held out, allowed to train) masks: per user, the last distinct item but ``skip``, and everything before it."""
-    user = events.table.column("user_id").dictionary_encode().indices.to_numpy()
-    item = events.table.column("item_id").dictionary_encode().indices.to_numpy()
-    index = np.arange(len(events))
-    pair = user[consumed].astype(np.int64) * (int(item.max()) + 1) + item[consumed]
-    _, first = np.unique(pair, return_index=True)  # the first visit of each pair, in log order
-    first = np.sort(index[consumed][first])
-    by_user = np.lexsort((first, user[first]))
-    u = user[first][by_user]
+    user: NDArray[np.int64], item: NDArray[np.int64], consumed: NDArray[np.bool_], skip: int
+) -> NDArray[np.int64]:
+    """Indices of each user's first visit of the last distinct item but ``skip``; users of fewer items have none."""
+    pair = user[consumed] * (int(item.max()) + 1) + item[consumed]
+    _, first = np.unique(pair, return_index=True)
+    first = np.sort(np.flatnonzero(consumed)[first])
+    first = first[np.lexsort((first, user[first]))]
+    u = user[first]
     from_end = np.searchsorted(u, u, "right") - 1 - np.arange(len(u))  # 0 = the user's newest item
     n_items = np.searchsorted(u, u, "right") - np.searchsorted(u, u, "left")
-    target = first[by_user][(from_end == skip) & (n_items > skip + 1)]
-    start = np.full(int(user.max()) + 1, len(events))
-    start[user[target]] = target
-    wanted = np.full(int(user.max()) + 1, -1)
-    wanted[user[target]] = item[target]
-    later = index >= start[user]
-    return later & (item == wanted[user]), ~later
+    chosen: NDArray[np.int64] = first[(from_end == skip) & (n_items > skip + 1)]
+    return chosen
+
+
+def moments(events: EventBatch, target: NDArray[np.int64]) -> NDArray[np.int64]:
+    """int64[m]: the index of the first impression of the request that led to each event, else the event's own.
+
+    An impression of the same user and item within a day before the event led to it; its request is every impression
+    of that user, time and request id.
+    """
+    frame = pl.DataFrame(
+        {
+            "user": _codes(events, "user_id"),
+            "item": _codes(events, "item_id"),
+            "request": _codes(events, "request_id"),
+            "time_ms": events.numpy("time_ms"),
+            "kind": events.numpy("kind"),
+        }
+    ).with_row_index("at")
+    shown = frame.filter(pl.col("kind") == Kind.IMPRESSION).drop("kind")
+    asked = frame[target].select("user", "item", pl.col("at").alias("target"), pl.col("time_ms").alias("until_ms"))
+    led = (
+        asked.join(shown, on=["user", "item"])
+        .filter(pl.col("at") < pl.col("target"), pl.col("until_ms") - pl.col("time_ms") <= DAY_MS)
+        .sort("at")
+        .unique("target", keep="last")
+        .select("target", "user", "time_ms", "request")
+    )
+    first = led.join(shown, on=["user", "time_ms", "request"]).group_by("target").agg(pl.col("at").min())
+    found = dict(zip(first["target"].to_list(), first["at"].to_list(), strict=True))
+    return np.array([found.get(t, t) for t in target.tolist()], np.int64)
 
 
 def _made(
@@ -107,7 +146,8 @@ def _made(
     columns = ("user_id", "item_id", "time_ms", "kind")
     rows = sorted(zip(*(events.table.column(c).take(test).to_pylist() for c in columns), strict=True))
     digest = hashlib.sha256(repr(rows).encode()).hexdigest()[:12]
-    return Split(name, train, test, _is_cold(events, train, test, config.min_history), digest)
+    is_cold = _is_cold(events, train, test, config.min_history)
+    return Split(name, train, test, moments(events, test), is_cold, digest)
 
 
 def _is_cold(

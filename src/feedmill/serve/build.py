@@ -16,6 +16,7 @@ from feedmill.publish import Artifact
 from feedmill.rerank import RULES, FusionConfig, check, fuse
 from feedmill.retrieval import CHANNELS, merge
 from feedmill.retrieval.index import unit
+from feedmill.samples.rows import HEADS
 from feedmill.serve.config import ChannelOwn, PrerankConfig, RetrievalConfig
 from feedmill.serve.fallback import Popularity
 from feedmill.serve.filters import FILTERS, Excluded, NoParameters
@@ -78,8 +79,6 @@ class Builder:
         encoders = {c.name: _encoder(parts[c.name], self._state) for c in self._channels if c.name in parts}
         channels = [self._channel(c, parts[c.name], encoders[c.name]) for c in self._channels if c.name in parts]
         rank = _ranker(parts.get(RANK_PART), self._state)
-        if rank is not None:
-            check(self._fusion, [*rank.heads, *VectorScorer.heads])
         prerank, vectors = self._prerank_scorer(parts, encoders)
         chain = Chain(
             channels=tuple((channel, self._limits[channel.name]) for channel in channels),
@@ -96,7 +95,7 @@ class Builder:
             rules=tuple((rule.name, rule.cls(rule.config, self._state, vectors)) for rule in self._rules),
             version=artifact.version if artifact else "",
         )
-        return chain, self._missing(parts) if artifact else ["no model"]
+        return chain, self._missing(parts, rank) if artifact else ["no model"]
 
     def _channel(self, c: Component[Channel], part: Part, encoder: Encoder | None) -> Channel:
         make: Any = c.cls
@@ -123,17 +122,20 @@ class Builder:
             vectors = unit(vectors)
         return (VectorScorer(vectors, encode) if self._prerank.kind == "vector" else None), vectors
 
-    def _missing(self, parts: Mapping[str, Part]) -> list[str]:
+    def _missing(self, parts: Mapping[str, Part], rank: Scorer | None) -> list[str]:
         """What the config names and the artifact does not have: added since it was trained."""
         missing = [f"retrieval.{c.name}: not trained" for c in self._channels if c.name not in parts]
         name = self._prerank.channel
         if self._prerank.kind == "vector" and name in parts and VECTORS not in parts[name].arrays:
             missing.append(f"prerank: {name} has no vectors")
+        if rank is not None and self._fusion.weights and not set(self._fusion.weights) & set(rank.heads):
+            missing.append(f"rerank.fusion: no weight for {', '.join(rank.heads)}, so the ranker has no say")
         return [*missing, "rank: not trained"] if self._wants_rank and RANK_PART not in parts else missing
 
     def _check_names(self, workspace: Workspace) -> None:
         if RANK_PART in self._limits:
             raise ConfigError(f"retrieval.channels.{RANK_PART}", "another name: this one is the ranker's")
+        check(self._fusion, [*HEADS, *VectorScorer.heads])
         chosen = workspace.raw.get("prerank", {}).get("channel")
         if chosen is not None and chosen not in self._limits:
             expected = f"one of {list(self._limits)}"

@@ -130,7 +130,7 @@ def evaluate(
 
 
 def _questions(events: EventBatch, split: Split, state: State, most: int, seed: int) -> list[Question]:
-    """One per held-out user, in log order."""
+    """One per held-out user, in order of the moments."""
     test, kind = split.test, events.numpy("kind")[split.test]
     user = state.users.rows(events.table.column("user_id").take(test))
     item = state.items.rows(events.table.column("item_id").take(test))
@@ -144,10 +144,11 @@ def _questions(events: EventBatch, split: Split, state: State, most: int, seed: 
             "click": np.unique(item[own & np.isin(kind, LANES["clicked"])]),
             "like": np.unique(item[own & (kind == Kind.LIKE)]),
         }
-        time_ms = int(events.numpy("time_ms")[test[k]])
+        at = int(split.at[k])
+        time_ms = int(events.numpy("time_ms")[at])
         name = state.users.id(int(user[k]))
-        out.append(Question(name, int(test[k]), time_ms, np.unique(item[own]), positive, bool(split.is_cold[k])))
-    return out
+        out.append(Question(name, at, time_ms, np.unique(item[own]), positive, bool(split.is_cold[k])))
+    return sorted(out, key=lambda q: q.at)
 
 
 class _Answers:

@@ -146,6 +146,6 @@ def _bind(host: str, port: int) -> socket.socket:
         raise WorkspaceError(
             f"{host}:{port} cannot be listened on: {error.strerror or error}",
             "an address of this machine that is free",
-            "choose another with --host and --port (or [serve] in feedmill.toml)",
+            "choose another: -s serve.port=0 takes any free one (or [serve] in feedmill.toml)",
         ) from None  # fmt: skip
     return taken

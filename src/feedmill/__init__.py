@@ -27,4 +27,6 @@ def open(path: str | Path) -> Engine:
     from feedmill.core.workspace import Workspace
     from feedmill.serve.engine import Engine
 
-    return Engine.open(Workspace.open(path))
+    engine = Engine.open(Workspace.open(path))
+    engine.warm()  # else the first feed would spend its deadline on compiling
+    return engine

@@ -97,6 +97,49 @@ def test_ingesting_twice_adds_nothing(trained: Path, run: Run) -> None:
     assert again.output.startswith("0 events appended")
 
 
+def test_what_would_double_a_files_rows_is_refused(tmp_path: Path, run: Run) -> None:
+    (tmp_path / "feedmill.toml").write_text(SMALL)
+    events, mapping = write_events(tmp_path), tmp_path / "map.toml"
+    first = ["ingest", events, "--map", mapping, "--dir", tmp_path]
+    assert run(*first).exit_code == 0
+    mapping.write_text(mapping.read_text().replace("at_least = 4", "at_least = 5"))
+    assert "another mapping" in str(run(*first).exception)
+    with events.open("a") as file:
+        file.write("u1,i1,1700000000,3\n")
+    assert "has changed" in str(run(*first).exception)
+    assert run(*first, "--again").exit_code == 0
+
+
+def test_a_file_of_nothing_but_rejects_is_an_error(tmp_path: Path, run: Run) -> None:
+    (tmp_path / "feedmill.toml").write_text(SMALL)
+    (tmp_path / "x.csv").write_text("user_id,item_id,time_ms,kind\nu,i,never,click\n")
+    assert "every row was rejected" in str(run("ingest", tmp_path / "x.csv", "--dir", tmp_path).exception)
+
+
+def test_a_place_that_cannot_be_written_is_told_before_the_work(trained: Path, run: Run) -> None:
+    for args in (["train", "--json"], ["evaluate", "--json"], ["recommend", "--all", "--out"]):
+        failed = run(*args, trained / "no" / "where", "--dir", trained)
+        assert "no folder" in str(failed.exception)
+
+
+def test_a_user_and_everybody_at_once_is_refused(trained: Path, run: Run) -> None:
+    out = trained / "x.parquet"
+    assert "--out without --all" in str(run("recommend", "u1", "--out", out, "--dir", trained).exception)
+
+
+def test_the_config_init_writes_serves_a_log_of_clicks_alone(tmp_path: Path, run: Run) -> None:
+    """No likes, no author, no title: what init writes must do for what people have."""
+    quick = template().replace("epochs = 8", "epochs = 1").replace("epochs = 6", "epochs = 1")
+    (tmp_path / "feedmill.toml").write_text(quick.replace('clock = "wall"', 'clock = "log" '))
+    rows = [f"u{k % 30},i{k * 7 % 41},{1_700_000_000_000 + k * 1000},click" for k in range(600)]
+    (tmp_path / "x.csv").write_text("user_id,item_id,time_ms,kind\n" + "\n".join(rows) + "\n")
+    assert run("ingest", tmp_path / "x.csv", "--dir", tmp_path).exit_code == 0
+    assert run("train", "--dir", tmp_path).exit_code == 0
+    shown = run("recommend", "u1", "-n", 3, "--dir", tmp_path)
+    assert shown.exit_code == 0
+    assert "degraded" not in shown.output
+
+
 def test_bad_rows_are_told_and_kept(tmp_path: Path, run: Run) -> None:
     (tmp_path / "feedmill.toml").write_text(SMALL)
     events = write_events(tmp_path)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import gzip
 import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import orjson
 import pyarrow as pa
 import pyarrow.parquet
@@ -107,14 +108,17 @@ def test_what_cannot_be_an_event_is_refused_with_its_line_and_row(tmp_path: Path
     bad = [
         ({"uid": ""}, "user_id is missing"),
         ({"action": "zap"}, "unknown kind: 'zap'"),
+        ({"action": ""}, "kind is missing"),
+        ({"ts": ""}, "time is missing"),
         ({"ts": "noon"}, "time is not a time: 'noon'"),
         ({"ts": "1700090000"}, "time is in the future: 1700090000000 ms, and it is 1700000000000"),
         ({"ts": "16000"}, "time is before 1971 (is it in seconds?): 16000000 ms"),
         ({"ms": "-1"}, "watched seconds are negative: -0.001"),
-        ({"ms": ""}, "value is not a number: None"),
+        ({"ms": ""}, "watch without seconds: its value is missing"),
         ({"ms": "long"}, "value is not a number: 'long'"),
-        ({"slot": "first"}, "position is not a slot: nan"),
-        ({"stars": "inf"}, "value is not a number: inf"),  # of an extra event: the row is refused as a whole
+        ({"slot": "first"}, "position is not a slot: 'first'"),
+        ({"ms": "1e308"}, "value is too large: 1e+305"),
+        ({"stars": "inf"}, "value is too large: inf"),  # of an extra event: the row is refused as a whole
     ]
     rows = [ROWS[0], *(ROWS[0] | change for change, _ in bad)]
     dataset = opened(tmp_path, rows=rows)
@@ -145,12 +149,88 @@ def test_units_of_time(unit: str, text: str, ms: int, tmp_path: Path) -> None:
     assert events(dataset).numpy("time_ms").tolist() == [ms]
 
 
-def test_parquet_timestamps_are_iso(tmp_path: Path) -> None:
-    times = pa.array(np.array(["2020-09-13T12:26:40.5"], "datetime64[ns]"))
-    pa.parquet.write_table(pa.table({"user_id": [7], "item_id": [8.0], "at": times}), tmp_path / "log.parquet")
-    (tmp_path / "map.toml").write_text('[events]\ntime = "at"\ntime_unit = "iso"\nkind = "click"')
-    batch = events(MappedDataset(tmp_path / "log.parquet", tmp_path / "map.toml", CLOCK))
-    assert columns(batch, "time_ms", "user_id", "item_id") == [(1_600_000_000_500, "7", "8")]
+@pytest.mark.parametrize("time_unit", ["s", "ms", "us", "iso"])
+@pytest.mark.parametrize("unit", ["ms", "us", "ns"])
+@pytest.mark.parametrize("zone", [None, "UTC", "Europe/Oslo", "-03:30"])
+def test_typed_times_need_no_unit(time_unit: str, unit: str, zone: str | None, tmp_path: Path) -> None:
+    instants = pa.array([1_600_000_000_500, None], pa.timestamp("ms")).cast(pa.timestamp(unit))
+    times = instants.cast(pa.int64()).cast(pa.timestamp(unit, zone))  # an instant is counted in UTC, whatever the zone
+    table = {"user_id": [7, 7], "item_id": [8.0, None], "at": times}
+    pa.parquet.write_table(pa.table(table), tmp_path / "log.parquet")
+    (tmp_path / "map.toml").write_text(f'[events]\ntime = "at"\ntime_unit = "{time_unit}"\nkind = "click"')
+    dataset = MappedDataset(tmp_path / "log.parquet", tmp_path / "map.toml", CLOCK)
+    assert columns(events(dataset), "time_ms", "user_id", "item_id") == [(1_600_000_000_500, "7", "8")]
+
+
+def test_typed_times_without_a_mapping(tmp_path: Path) -> None:
+    for times, ms in (
+        (pa.array([dt.date(2020, 9, 13)]), 1_599_955_200_000),
+        (pa.array([dt.date(2020, 9, 13)], pa.date64()), 1_599_955_200_000),
+        (pa.array([dt.datetime(2020, 9, 13, 12, 26, 40)]).dictionary_encode(), 1_600_000_000_000),
+    ):
+        pa.parquet.write_table(pa.table({"user_id": ["u"], "item_id": ["i"], "time_ms": times}), tmp_path / "a.parquet")
+        assert events(MappedDataset(tmp_path / "a.parquet", clock=CLOCK)).numpy("time_ms").tolist() == [ms]
+
+
+def test_ids_are_text_or_numbers(tmp_path: Path) -> None:
+    good = {"user_id": "u", "item_id": 5, "time_ms": 1_600_000_000_000, "payload": {"a": 1}}
+    bad: list[tuple[dict[str, Any], str]] = [
+        ({"item_id": ["x", "y"]}, "item_id is a list"),
+        ({"item_id": []}, "item_id is a list"),
+        ({"item_id": {"a": 1}}, "item_id is an object"),
+        ({"user_id": True}, "user_id is true or false"),
+        ({"request_id": ["r"]}, "request_id is a list"),
+        ({"event_id": False}, "event_id is true or false"),
+        ({"payload": ["a"]}, "payload is a list"),
+    ]
+    (tmp_path / "log.jsonl").write_text("\n".join(json.dumps(row) for row in (good, *(good | c for c, _ in bad))))
+    dataset = MappedDataset(tmp_path / "log.jsonl", clock=CLOCK)
+    assert columns(events(dataset), "user_id", "item_id", "payload") == [("u", "5", '{"a":1}')]
+    assert [(r.line, r.reason) for r in dataset.rejects()] == [
+        (line, f"{reason}, and has to be text or a number") for line, (_, reason) in enumerate(bad, start=2)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("ids", "what"), [([[1], None], "a list"), ([{"a": 1}, None], "an object"), ([True, None], "true or false")]
+)
+def test_ids_of_parquet_are_text_or_numbers(ids: list[Any], what: str, tmp_path: Path) -> None:
+    table = {"user_id": ["u", "u"], "item_id": ids, "time_ms": [1_600_000_000_000] * 2}
+    pa.parquet.write_table(pa.table(table), tmp_path / "log.parquet")
+    dataset = MappedDataset(tmp_path / "log.parquet", clock=CLOCK)
+    assert list(dataset.events()) == []
+    assert [r.reason for r in dataset.rejects()] == [
+        f"item_id is {what}, and has to be text or a number",
+        "item_id is missing",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("file", "separator", "toml"),
+    [("a.csv", ";", ";"), ("a.csv", "\t", r"\t"), ("a.csv.gz", "|", "|"), ("a.tsv", ",", ",")],
+)
+def test_another_separator_is_suggested(file: str, separator: str, toml: str, tmp_path: Path) -> None:
+    rows = ["user_id", "item_id", "time_ms"], ["u", "i", "1600000000000"]
+    content = "\n".join(map(separator.join, rows)).encode()
+    (tmp_path / file).write_bytes(gzip.compress(content, mtime=0) if file.endswith(".gz") else content)
+    with pytest.raises(DataError, match="single column") as caught:
+        events(MappedDataset(tmp_path / file, clock=CLOCK))
+    assert f'[events] separator = "{toml}"' in caught.value.fix
+    (tmp_path / "map.toml").write_text(f'[events]\nkind = "click"\nseparator = "{toml}"')
+    assert len(events(MappedDataset(tmp_path / file, tmp_path / "map.toml", CLOCK))) == 1
+
+
+def test_another_separator_is_suggested_even_if_no_row_fits(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("user_id;item_id;score\nu;i;1,5\nu;j;2,5\n")
+    with pytest.raises(DataError, match="single column"):
+        events(MappedDataset(tmp_path / "a.csv", clock=CLOCK))
+
+
+def test_a_mapping_error_names_its_file(tmp_path: Path) -> None:
+    for wrong in ("time_unit = 'days'", "uzer = 'x'", "kind = 'watch'"):
+        with pytest.raises(ConfigError) as caught:
+            opened(tmp_path, mapping=f"[events]\n{wrong}")
+        assert caught.value.given.startswith(f"{tmp_path / 'map.toml'}: ")
 
 
 def test_without_a_mapping_columns_have_our_names(tmp_path: Path) -> None:
@@ -234,6 +314,8 @@ def test_items_and_users(tmp_path: Path) -> None:
         {"vid": "c", "ms": "long"},
         {"name": "nameless"},
         {"vid": "e", "day": "soon"},
+        {"vid": ["f"]},
+        {"vid": "g", "by": {"name": "x"}},
     ]
     (tmp_path / "items.jsonl").write_text("\n".join(map(json.dumps, items)))
     (tmp_path / "users.csv").write_text("uid,country\nu,no\nv,\n,se\n")
@@ -262,6 +344,8 @@ def test_items_and_users(tmp_path: Path) -> None:
         ("items.jsonl", 3, "duration is not a length: 'long'"),
         ("items.jsonl", 4, "item_id is missing"),
         ("items.jsonl", 5, "time of publication is not a time: 'soon'"),
+        ("items.jsonl", 6, "item_id is a list, and has to be text or a number"),
+        ("items.jsonl", 7, "author is an object, and has to be text or a number"),
     ]
 
 

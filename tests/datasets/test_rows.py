@@ -166,6 +166,10 @@ def test_a_row_is_shown_as_json(tmp_path: Path) -> None:
         ("a.parquet.gz", b"", "no known format"),
         ("a.csv", b"", "is empty"),
         ("a.csv", b"a,b,a\n", r"named twice: \['a'\]"),
+        ("a.csv", "user_id,item_id\n".encode("utf-16"), "UTF-16"),
+        ("a.csv", "user_id,item_id\n".encode("utf-16-be"), "UTF-16"),
+        ("a.csv", "größe,b\n1,2\n".encode("latin-1"), "not UTF-8"),
+        ("a.csv", b"a," * 100_000 + b"x" * 200_000, "has no header"),
         ("a.parquet", b"not parquet", "cannot be read"),
         ("a.csv.gz", gzip.compress(b"a,b\n" * 9, mtime=0)[:-9], "cannot be read"),
         ("a.jsonl.gz", b"not gzip", "cannot be read"),
@@ -175,6 +179,36 @@ def test_a_file_that_cannot_be_read_says_so(name: str, content: bytes, said: str
     (tmp_path / name).write_bytes(content)
     with pytest.raises(DataError, match=said):
         read(tmp_path / name)
+
+
+def test_what_is_not_utf8_says_how_to_convert_it(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("user_id,item_id\n1,2\n", "utf-16")
+    with pytest.raises(DataError) as caught:
+        read(tmp_path / "a.csv")
+    assert "iconv -f UTF-16 -t UTF-8 a.csv" in caught.value.fix
+    str(caught.value).encode()  # can be printed
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl", "a.csv.gz", "a.parquet"])
+@given(
+    content=st.binary()
+    | st.lists(st.sampled_from([b"a", b",", b'"', b"\r", b"\n", b"\0", b"\xff", b"{"])).map(b"".join)
+)
+def test_any_bytes_are_rows_or_a_data_error(
+    name: str, content: bytes, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.getbasetemp() / name
+    path.write_bytes(gzip.compress(content, mtime=0) if name.endswith(".gz") else content)
+    try:
+        read(path)
+    except DataError as e:
+        str(e).encode()
+
+
+def test_columns_of_parquet_named_twice(tmp_path: Path) -> None:
+    pa.parquet.write_table(pa.Table.from_arrays([[1], [2]], names=["a", "a"]), tmp_path / "a.parquet")
+    with pytest.raises(DataError, match="named twice"):
+        read(tmp_path / "a.parquet")
 
 
 def test_no_such_file(tmp_path: Path) -> None:

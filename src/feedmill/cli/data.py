@@ -7,8 +7,10 @@ from typing import Annotated
 
 import typer
 
-from feedmill.cli.options import HERE, Dir, workspace
+from feedmill.cli import ledger
+from feedmill.cli.options import HERE, Dir, interruptible, workspace
 from feedmill.core.clock import WallClock
+from feedmill.core.errors import DataError
 from feedmill.core.progress import console
 from feedmill.core.protocols import Dataset
 from feedmill.core.workspace import Workspace
@@ -20,11 +22,17 @@ def ingest(
     file: Annotated[Path, typer.Argument(help="CSV, Parquet or JSON lines; csv and jsonl may be gzipped.")],
     mapping: Annotated[Path | None, typer.Option("--map", help="TOML that says which column is what.")] = None,
     folder: Dir = HERE,
+    again: Annotated[bool, typer.Option("--again", help="Even if rows of this file are stored already.")] = False,
 ) -> None:
     """Append a file of events to the log. Running it again adds nothing twice; bad rows go to rejects/."""
-    from feedmill.datasets.mapping import MappedDataset
+    from feedmill.datasets.mapping import MappedDataset, read_mapping
 
-    load(MappedDataset(file, mapping), workspace(folder))
+    at, this = workspace(folder), ledger.entry(file, mapping)
+    chosen = read_mapping(mapping) if mapping else None
+    if not again and not (chosen and chosen.events.event_id):
+        ledger.check(at, this)
+    load(MappedDataset(file, chosen), at)
+    ledger.note(at, this)
 
 
 @data_app.command("list")
@@ -37,6 +45,7 @@ def list_() -> None:
 
 
 @data_app.command("import")
+@interruptible
 def import_(
     name: Annotated[str, typer.Argument(help="ml-100k, or another name of `feedmill data list`.")] = "ml-100k",
     source: Annotated[Path | None, typer.Option("--from", help="A local folder with its files.")] = None,
@@ -70,3 +79,6 @@ def load(dataset: Dataset, at: Workspace) -> None:
         typer.echo(f"  {n:>8,}  {reason}")
     if report.n_rejected:
         typer.echo(f"  the rejected rows are in {at.rejects}")
+    if report.n_rejected and not report.n_events + report.n_duplicate:
+        fix = "mend the file or the mapping, see the reasons above"
+        raise DataError("every row was rejected", "rows that are events", fix)

@@ -18,12 +18,12 @@ from rich.markup import escape
 from feedmill.cli.options import workspace
 from feedmill.cli.show import out
 from feedmill.core.errors import FeedmillError
+from feedmill.core.workspace import Workspace
 
 BASE = (
     "numpy",
     "pyarrow",
     "polars",
-    "duckdb",
     "numba",
     "msgspec",
     "onnxruntime",
@@ -123,7 +123,7 @@ def of_workspace(folder: Path) -> Iterator[Finding]:
         return
     try:
         yield from _log(log, at.raw.get("serve", {}).get("clock", "wall"))
-        yield _artifact(at.artifacts)
+        yield _serves(at)
     except FeedmillError as e:
         yield Finding("bad", e.given, e.fix or e.expected)
     finally:
@@ -144,10 +144,16 @@ def _log(log: object, clock: str) -> Iterator[Finding]:
         )
 
 
-def _artifact(root: Path) -> Finding:
-    from feedmill.publish import current, load
+def _serves(at: Workspace) -> Finding:
+    """Open the feed as a server would."""
+    from feedmill.publish import current
+    from feedmill.serve.engine import Engine
 
-    if current(root) is None:
+    with Engine.open(at) as engine:
+        missing = engine.status()["problems"]
+        engine.recommend("doctor", n=1, expose=False, deadline_ms=60_000)
+    if current(at.artifacts) is None:
         return Finding("note", "no model is promoted: feeds fall back to popularity", "feedmill train")
-    artifact = load(root)
-    return Finding("ok", f"version {artifact.version} serves: {', '.join(artifact.parts)}")
+    if missing:
+        return Finding("note", f"the feed goes without: {', '.join(missing)}", "feedmill train")
+    return Finding("ok", f"version {current(at.artifacts)} serves")

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from feedmill.cli import show
-from feedmill.cli.options import HERE, Dir, Set, workspace
+from feedmill.cli.options import HERE, Dir, Set, workspace, writable
 from feedmill.core.errors import DataError
 from feedmill.core.progress import progress
 from feedmill.serve.engine import Engine
+
+PATIENT_MS = 60_000.0  # nobody waits for a page here: every stage may take its time
 
 
 def serve(folder: Dir = HERE, settings: Set = None) -> None:
@@ -32,22 +35,31 @@ def recommend(
     """A user's feed, with what brought each item and why it stands where it stands."""
     if (user is None) == (not everyone):
         raise DataError("no user" if user is None else "a user and --all", "a user id, or --all --out FILE")
-    if everyone and out is None:
-        raise DataError("--all without --out", "a file to write", "feedmill recommend --all --out recs.parquet")
+    if everyone != (out is not None):
+        given = "--all without --out" if everyone else "--out without --all"
+        raise DataError(given, "both or neither", "feedmill recommend --all --out recs.parquet")
+    writable(out)
     # A batch or a look from the terminal is nobody seeing a feed: it must not count as shown.
     engine = Engine.open(workspace(folder, [*(settings or []), "serve.expose=false"]), exclusive=False)
     try:
         if out is not None:
-            n_users = everybody(engine, n, out)
+            n_users, degraded = everybody(engine, n, out)
             typer.echo(f"{n} items for {n_users:,} users in {out}")
+            for what, n_of in degraded.most_common():
+                typer.echo(f"  {n_of:,} users: {what}")
         else:
-            show.feed(engine.recommend(str(user), n=n))
+            engine.warm()
+            show.feed(engine.recommend(str(user), n=n, deadline_ms=PATIENT_MS))
     finally:
         engine.close()
 
 
-def everybody(engine: Engine, n: int, out: Path) -> int:
-    """Write every known user's feed as Parquet: user_id, position, item_id, value; returns the number of users."""
+def everybody(engine: Engine, n: int, out: Path) -> tuple[int, Counter[str]]:
+    """Write every known user's feed as Parquet: user_id, position, item_id, value.
+
+    Returns:
+        the number of users, and how many of them had to do without something, by what it was.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -61,9 +73,11 @@ def everybody(engine: Engine, n: int, out: Path) -> int:
     )
     users = engine.state.users.ids()[1:]
     chunk: list[dict[str, object]] = []
+    degraded: Counter[str] = Counter()
     with pq.ParquetWriter(out, schema) as writer, progress("recommending", len(users)) as advance:
         for user in users:
-            answer = engine.recommend(user, n=n)
+            answer = engine.recommend(user, n=n, deadline_ms=PATIENT_MS)
+            degraded.update(answer.degraded)
             chunk += [
                 {"user_id": user, "position": i.position, "item_id": i.item_id, "value": i.value} for i in answer.items
             ]
@@ -72,7 +86,7 @@ def everybody(engine: Engine, n: int, out: Path) -> int:
                 chunk = []
             advance(1)
         writer.write_table(pa.Table.from_pylist(chunk, schema))
-    return len(users)
+    return len(users), degraded
 
 
 def trace(request: Annotated[str, typer.Argument(help="The request_id of a feed.")], folder: Dir = HERE) -> None:

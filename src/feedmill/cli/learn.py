@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from feedmill.cli import show
-from feedmill.cli.options import HERE, Dir, Json, Set, workspace
+from feedmill.cli.options import HERE, Dir, Json, Set, workspace, writable
 from feedmill.core.errors import ConfigError, DataError
 from feedmill.core.workspace import Workspace
 from feedmill.metrics import rows
@@ -22,6 +22,7 @@ def train(
     json: Json = None,
 ) -> None:
     """Fold the log, build channels, train models, evaluate, publish a version and promote it."""
+    writable(json)
     version, evaluation = run(workspace(folder, settings), measure=not no_evaluate)
     if evaluation is not None and json is not None:
         rows.write(show.evaluation_rows(evaluation), json)
@@ -32,9 +33,11 @@ def run(at: Workspace, *, measure: bool = True) -> tuple[str, Evaluation | None]
     """Train, evaluate, print, publish, promote; the version and what was measured."""
     from feedmill.log.whole import open_log
     from feedmill.publish import PublishConfig, collect, promote, write
+    from feedmill.serve.evaluate import check, trial
     from feedmill.serve.evaluate import evaluate as measured
 
     fit = _trainer()
+    check(at)
     log = open_log(at)
     try:
         fitted = fit(at, log)
@@ -42,6 +45,7 @@ def run(at: Workspace, *, measure: bool = True) -> tuple[str, Evaluation | None]
         log.close()
     about, evaluation = dict(fitted.about), None
     typer.echo(f"samples: {about['n_samples']:,} rows; {about['negatives']}")
+    trial(at, fitted.parts, about, fitted.events)
     if measure and len(fitted.split.test):
         evaluation = measured(at, fitted.parts, about, fitted.events, fitted.split)
         show.evaluation(evaluation)
@@ -76,6 +80,7 @@ def evaluate(folder: Dir = HERE, settings: Set = None, json: Json = None) -> Non
     from feedmill.samples.splits import EvaluateConfig, split
     from feedmill.serve.evaluate import evaluate as measured
 
+    writable(json)
     at = workspace(folder, settings)
     artifact = load(at.artifacts)
     log = open_log(at)

@@ -15,6 +15,7 @@ import typer
 from rich.markup import escape
 
 from feedmill.cli import bench, data, demo, doctor, feed, learn, models, start
+from feedmill.cli.options import interruptible
 from feedmill.core.errors import FeedmillError
 from feedmill.core.progress import console
 from feedmill.core.version import __version__
@@ -30,7 +31,7 @@ for command in (
     *(demo.demo, start.init, start.config, data.ingest, learn.train, learn.evaluate),
     *(feed.serve, feed.recommend, feed.trace, doctor.doctor),
 ):
-    app.command()(command)
+    app.command()(interruptible(command))
 app.add_typer(data.data_app, name="data")
 app.add_typer(models.models_app, name="models")
 app.add_typer(bench.bench_app, name="bench")
@@ -47,15 +48,12 @@ def version(
 
 
 def main() -> None:
-    """Run, and say what went wrong in words: exit 1 for an error with a cause, 130 for Ctrl-C."""
+    """Run, and say what went wrong in words: exit 1 for an error with a cause, 2 for wrong usage, 130 for Ctrl-C."""
     try:
-        app(standalone_mode=True)
+        app()
     except FeedmillError as error:
         console.print(f"[bold red]error:[/] {escape(str(error))}")
         sys.exit(1)
-    except KeyboardInterrupt:
-        console.print("\nstopped. What was acknowledged is in the log; run the same command again to go on.")
-        sys.exit(130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ParamSpec, TypeVar
 
 import typer
 
-from feedmill.core.errors import ConfigError
+from feedmill.core.errors import ConfigError, DataError
+from feedmill.core.progress import console
 from feedmill.core.workspace import Workspace
 
+P = ParamSpec("P")
+R = TypeVar("R")
 Dir = Annotated[Path, typer.Option("--dir", "-d", help="The workspace folder.")]
 Set = Annotated[
     list[str] | None,
@@ -17,6 +22,30 @@ Set = Annotated[
 ]
 Json = Annotated[Path | None, typer.Option("--json", help="Also write the figures to this file.")]
 HERE = Path()
+
+
+def writable(path: Path | None) -> None:
+    """Refuse, before the work, a file that could not be written after it.
+
+    Raises:
+        DataError: its folder does not exist.
+    """
+    if path is not None and not path.parent.is_dir():
+        raise DataError(f"no folder {path.parent} to write {path.name} into", "a folder", f"mkdir -p {path.parent}")
+
+
+def interruptible(command: Callable[P, R]) -> Callable[P, R]:
+    """The command, which says on Ctrl-C what became of its work."""
+
+    @wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return command(*args, **kwargs)
+        except KeyboardInterrupt:
+            console.print("\nstopped. What was acknowledged is in the log; run the same command again to go on.")
+            raise typer.Exit(130) from None
+
+    return run
 
 
 def workspace(folder: Path, settings: list[str] | None = None) -> Workspace:

@@ -100,8 +100,18 @@ class _Rows:
 
     def shown(self, name: str, row: int) -> str:
         """What a column has in a row, for a reason."""
+        return repr(self._raw(name, row))[:80]
+
+    def _raw(self, name: str, row: int) -> Any:
         value = self._found[name][row] if name in self._found else None
-        return repr(value.as_py() if isinstance(value, pa.Scalar) else value)[:80]
+        return value.as_py() if isinstance(value, pa.Scalar) else value
+
+    def absent(self, name: str, bad: Mask) -> Mask:
+        """Which of the bad rows have nothing at all in a column."""
+        none = np.zeros(self._n, np.bool_)
+        for row in np.flatnonzero(bad).tolist():
+            none[row] = self._raw(name, row) in (None, "")
+        return none
 
     def not_an_object(self) -> Mask:
         """Where an event that describes has a payload that is not a JSON object."""
@@ -114,18 +124,25 @@ class _Rows:
 
 def _rules(rows: _Rows, now_ms: int, ahead_ms: int) -> Iterator[Rule]:
     kind, time = rows.kind, rows.time_ms
-    yield kind == UNKNOWN, lambda r: f"unknown kind: {rows.shown('kind', r)}"
+    unknown = kind == UNKNOWN
+    yield rows.absent("kind", unknown), lambda r: "kind is missing"
+    yield unknown, lambda r: f"unknown kind: {rows.shown('kind', r)}"
     yield (rows.length("user_id") == 0) & (kind != Kind.ITEM), lambda r: "user_id is missing"
     no_item_needed = (kind == Kind.SEARCH) | (kind == Kind.USER)
     yield (rows.length("item_id") == 0) & ~no_item_needed, lambda r: "item_id is missing"
     for name in IDS:
         yield rows.length(name) > MAX_ID, partial(_too_long, rows, name)
+    yield rows.absent("time_ms", np.isnan(time)), lambda r: "time is missing"
     yield np.isnan(time), lambda r: f"time is not a time: {rows.shown('time_ms', r)}"
     yield time < EARLIEST_MS, lambda r: f"time is before 1971 (is it in seconds?): {time[r]:.0f} ms"
     yield time > now_ms + ahead_ms, lambda r: f"time is in the future: {time[r]:.0f} ms, and it is {now_ms}"
-    yield ~(np.abs(rows.value) <= LARGEST), lambda r: f"value is not a number: {rows.shown('value', r)}"
-    is_watch = (kind == Kind.WATCH) & (rows.value < 0)
-    yield is_watch, lambda r: f"watched seconds are negative: {rows.value[r]:g}"
+    no_value = np.isnan(rows.value)
+    no_seconds = rows.absent("value", no_value & (kind == Kind.WATCH))
+    yield no_seconds, lambda r: "watch without seconds: its value is missing"
+    yield rows.absent("value", no_value), lambda r: "value is missing"
+    yield no_value, lambda r: f"value is not a number: {rows.shown('value', r)}"
+    yield np.abs(rows.value) > LARGEST, lambda r: f"value is too large: {rows.value[r]:g}"
+    yield (kind == Kind.WATCH) & (rows.value < 0), lambda r: f"watched seconds are negative: {rows.value[r]:g}"
     no_slot = ~((rows.position >= -1) & (rows.position < 2**15))
     yield no_slot, lambda r: f"position is not a slot: {rows.shown('position', r)}"
     yield rows.not_an_object(), lambda r: f"payload is not a JSON object: {rows.shown('payload', r)}"

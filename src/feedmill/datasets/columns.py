@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,10 +15,12 @@ from feedmill.core.batches import Mask
 from feedmill.core.config import nearest
 from feedmill.core.errors import DataError
 from feedmill.datasets.check import KINDS, Checked, check
+from feedmill.datasets.rows import Chunk, not_ids, suffix_of
 from feedmill.datasets.tables import Also, EventsTable, Seconds, TimeUnit, fixed_kind
 
 Numbers = NDArray[np.float64]
 _MS = {"s": 1e3, "ms": 1.0, "us": 1e-3}
+_SEPARATORS = {";": ";", "\t": r"\t", "|": "|", ",": ","}  # each as TOML has it
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -41,9 +44,13 @@ def numbers(texts: pl.Series) -> Numbers:
     return texts.cast(pl.Float64, strict=False).fill_null(float("nan")).to_numpy(writable=True)
 
 
-def times(texts: pl.Series, unit: TimeUnit) -> Numbers:
-    """Milliseconds since 1970 UTC as whole float64 numbers, NaN for what is not a time."""
-    if unit == "iso":
+def times(chunk: Chunk, column: str, unit: TimeUnit) -> Numbers:
+    """Milliseconds since 1970 UTC as whole float64 numbers, NaN for what is not a time.
+
+    The unit is of numbers and text; a column of typed times says itself what they are.
+    """
+    texts = text(chunk.columns, column)
+    if unit == "iso" or (column in chunk.was and (chunk.was[column] == "a time").any()):
         return np.fromiter(map(_iso_ms, texts.to_list()), np.float64, len(texts))
     return np.rint(numbers(texts) * _MS[unit])
 
@@ -65,6 +72,7 @@ def require(wanted: dict[str, str], columns: Collection[str], file: str, section
     """
     for key, column in wanted.items():
         if column not in columns:
+            _refuse_separator(columns, file, section)
             guess = nearest(column, columns)
             fix = f'say in a mapping file which column it is: [{section}] {key} = "…"'
             raise DataError(
@@ -74,17 +82,34 @@ def require(wanted: dict[str, str], columns: Collection[str], file: str, section
             )
 
 
-def events_of(rows: pl.DataFrame, lines: NDArray[np.int64], table: EventsTable, now_ms: int) -> Events:
+def _refuse_separator(columns: Collection[str], file: str, section: str) -> None:
+    """Says so where a CSV has a single column because its fields are separated by something else."""
+    if len(columns) != 1 or suffix_of(Path(file)) not in (".csv", ".tsv"):
+        return
+    (only,) = columns
+    for separator, toml in _SEPARATORS.items():
+        if separator in only:
+            raise DataError(
+                f"{file} has a single column, {only!r}",
+                "fields separated by a tab" if suffix_of(Path(file)) == ".tsv" else "fields separated by a comma",
+                f'say in a mapping file what separates them: [{section}] separator = "{toml}"',
+            )
+
+
+def events_of(chunk: Chunk, table: EventsTable, now_ms: int) -> Events:
     """The events of a chunk of n rows. A row is good if all its events are."""
-    own = _own(rows, table)
-    found = {"time_ms": text(rows, table.time), "value": text(rows, table.value)}
-    good, reasons = check(_arrow(own), now_ms, found=found)
+    rows, lines, own = chunk.columns, chunk.lines, _own(chunk, table)
+    found = {"time_ms": text(rows, table.time), "position": text(rows, table.position)}
+    good, reasons = check(_arrow(own), now_ms, found=found | {"value": text(rows, table.value)})
+    unfit = _unfit(chunk, table)
+    reasons |= unfit
+    good[list(unfit)] = False
     parts = [(np.arange(len(rows)), own)]
     for nth, also in enumerate(table.also, start=1):
         at = np.flatnonzero(_holds(rows, also))
         extra = _extra(own[at], rows[at], also, nth)
         parts.append((at, extra))
-        for i, reason in check(_arrow(extra), now_ms).reasons.items():
+        for i, reason in check(_arrow(extra), now_ms, found={"value": text(rows[at], also.value)}).reasons.items():
             reasons.setdefault(int(at[i]), reason)
             good[at[i]] = False
     frames = [
@@ -94,12 +119,19 @@ def events_of(rows: pl.DataFrame, lines: NDArray[np.int64], table: EventsTable, 
     return Events(pl.concat(frames), Checked(good, reasons))
 
 
-def _own(rows: pl.DataFrame, table: EventsTable) -> pl.DataFrame:
+def _unfit(chunk: Chunk, table: EventsTable) -> dict[int, str]:
+    """The reasons of rows with a list or the like where text has to be; a payload may be an object."""
+    ids = {"user_id": table.user, "item_id": table.item, "request_id": table.request, "event_id": table.event_id}
+    return not_ids(chunk, {"payload": table.payload}, "an object") | not_ids(chunk, ids)
+
+
+def _own(chunk: Chunk, table: EventsTable) -> pl.DataFrame:
     """One event a row, not yet checked: numbers are float64 and may be NaN."""
+    rows = chunk.columns
     kind = _kinds(rows, table)
     return pl.DataFrame(
         {
-            "time_ms": times(text(rows, table.time), table.time_unit),
+            "time_ms": times(chunk, table.time, table.time_unit),
             "kind": kind,
             "user_id": text(rows, table.user).fill_null(""),
             "item_id": text(rows, table.item).fill_null(""),

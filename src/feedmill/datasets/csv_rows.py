@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from feedmill.core.errors import DataError
-from feedmill.datasets.rows import CHUNK_ROWS, Chunk, Malformed
+from feedmill.datasets.rows import CHUNK_ROWS, Chunk, Malformed, refuse_twice
 
 _BLOCK_BYTES = 4 << 20
 _NOT_UTF8 = re.compile("[\udc80-\udcff]")  # how "surrogateescape" shows bytes that are not UTF-8
@@ -27,23 +27,39 @@ def read(path: Path, malformed: Malformed, separator: str) -> Iterator[Chunk]:
     """The rows below the header. A row with too few or too many fields, or not in UTF-8, is malformed.
 
     Raises:
-        DataError: there is no header, or it names a column twice.
+        DataError: there is no header, it is not UTF-8, or it names a column twice.
     """
     names = _header(path, separator)
     n_done, is_all = yield from _well_formed(path, names, separator)
     if not is_all:
+        if not n_done:  # the columns are told even if no row is well-formed: the header may be what is wrong
+            yield Chunk(pl.DataFrame(schema=dict.fromkeys(names, pl.String)), np.zeros(0, np.int64))
         yield from _the_rest(path, names, separator, n_done, malformed)
 
 
 def _header(path: Path, separator: str) -> list[str]:
     with _open(path) as file:
-        names = next(csv.reader(file, delimiter=separator), [])
+        try:
+            names = next(csv.reader(file, delimiter=separator), [])
+        except csv.Error as e:
+            raise DataError(f"{path} has no header: {e}", "a first line with the names of the columns") from None
+    _check_text("".join(names), path)
     if not any(names):
         raise DataError(f"{path} is empty", "a header with the names of the columns", "add a header line")
-    twice = {name for name in names if names.count(name) > 1}
-    if twice:
-        raise DataError(f"{path}: columns named twice: {sorted(twice)}", "each name once", "rename columns")
+    refuse_twice(names, path)
     return names
+
+
+def _check_text(header: str, path: Path) -> None:
+    """Names are text only in UTF-8; UTF-16 begins with a mark, or has zeros between the letters."""
+    is_utf16 = header.startswith(("\udcff\udcfe", "\udcfe\udcff")) or "\0" in header
+    if is_utf16 or _NOT_UTF8.search(header):
+        encoding = "UTF-16" if is_utf16 else "WINDOWS-1252"
+        raise DataError(
+            f"the header of {path} is not UTF-8{' (it looks like UTF-16)' if is_utf16 else ''}",
+            "a file in UTF-8",
+            f"convert it, for example: iconv -f {encoding} -t UTF-8 {path.name} > utf8-{path.name}",
+        )
 
 
 def _well_formed(path: Path, names: list[str], separator: str) -> Generator[Chunk, None, tuple[int, bool]]:

@@ -9,7 +9,7 @@ import orjson
 import polars as pl
 
 from feedmill.datasets.columns import Numbers, numbers, text, times
-from feedmill.datasets.rows import LIST
+from feedmill.datasets.rows import LIST, Chunk, not_ids
 from feedmill.datasets.tables import ItemsTable, UsersTable
 
 _NO = ("0", "false", "no", "f", "n")
@@ -22,12 +22,13 @@ def payload(attributes: dict[str, Any]) -> str:
     return orjson.dumps({k: v for k, v in attributes.items() if v is not None and v != []}).decode()
 
 
-def items_of(rows: pl.DataFrame, table: ItemsTable) -> Described:
+def items_of(chunk: Chunk, table: ItemsTable) -> Described:
     """Ids, payloads and reasons of n rows of the table of items."""
+    rows = chunk.columns
     ids = text(rows, table.item).fill_null("")
-    refused: dict[int, str] = {}
+    refused = not_ids(chunk, {"item_id": table.item, "author": table.author})
     duration = numbers(text(rows, table.duration)) * (1e-3 if table.duration_unit == "ms" else 1.0)
-    publish = times(text(rows, table.publish), table.publish_unit)
+    publish = times(chunk, table.publish, table.publish_unit)
     _refuse(
         refused,
         text(rows, table.duration),
@@ -47,10 +48,12 @@ def items_of(rows: pl.DataFrame, table: ItemsTable) -> Described:
     return ids.to_list(), _payloads(columns, len(rows)), refused
 
 
-def users_of(rows: pl.DataFrame, table: UsersTable) -> Described:
+def users_of(chunk: Chunk, table: UsersTable) -> Described:
     """Ids, payloads and reasons of n rows of the table of users."""
+    rows = chunk.columns
     columns = {name: text(rows, name).to_list() for name in table.attributes}
-    return text(rows, table.user).fill_null("").to_list(), _payloads(columns, len(rows)), {}
+    ids = text(rows, table.user).fill_null("").to_list()
+    return ids, _payloads(columns, len(rows)), not_ids(chunk, {"user_id": table.user})
 
 
 def item_columns(table: ItemsTable) -> dict[str, str]:

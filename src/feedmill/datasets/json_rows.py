@@ -12,7 +12,9 @@ import numpy as np
 import orjson
 import polars as pl
 
-from feedmill.datasets.rows import CHUNK_ROWS, LIST, Chunk, Malformed
+from feedmill.datasets.rows import CHUNK_ROWS, LIST, Chunk, Malformed, Was
+
+_WAS: dict[type, Was] = {list: "a list", dict: "an object", bool: "true or false"}
 
 
 def read(path: Path, malformed: Malformed) -> Iterator[Chunk]:
@@ -29,7 +31,7 @@ def read(path: Path, malformed: Malformed) -> Iterator[Chunk]:
                     lines.append(line)
                     rows.append(row)
             if rows:
-                yield Chunk(_columns(rows), np.array(lines, np.int64))
+                yield _chunk(rows, lines)
 
 
 def as_text(value: Any) -> str | None:
@@ -55,6 +57,11 @@ def _row(line: bytes) -> tuple[dict[str, Any] | None, str]:
     return (row, "") if isinstance(row, dict) else (None, "not a JSON object")
 
 
-def _columns(rows: list[dict[str, Any]]) -> pl.DataFrame:
-    names = {name: None for row in rows for name in row}
-    return pl.DataFrame([pl.Series(n, [as_text(row.get(n)) for row in rows], pl.String) for n in names])
+def _chunk(rows: list[dict[str, Any]], lines: list[int]) -> Chunk:
+    texts, was = list[pl.Series](), dict[str, pl.Series]()
+    for name in {name: None for row in rows for name in row}:
+        values = [row.get(name) for row in rows]
+        texts.append(pl.Series(name, [as_text(v) for v in values], pl.String))
+        if not _WAS.keys().isdisjoint(map(type, values)):
+            was[name] = pl.Series(name, [_WAS.get(type(v)) for v in values], pl.String)
+    return Chunk(pl.DataFrame(texts), np.array(lines, np.int64), was)

@@ -29,7 +29,7 @@ from feedmill.datasets.tables import (
 )
 
 # Part of every source: raise it when the same file would give other events, or give them in another order.
-_FORMAT = "1"
+_FORMAT = "2"
 _ALWAYS = ("user", "item", "time")
 _NONE = pl.DataFrame(schema={"time_ms": pl.Int64, "line": pl.Int64, "nth": pl.Int8})
 
@@ -101,7 +101,7 @@ class MappedDataset:
         for chunk in _chunks(self.path, table.separator, wanted, "events", rejects):
             if not frames and given is None:
                 table = infer(chunk.columns.columns)
-            found = events_of(chunk.columns, chunk.lines, table, self._now_ms)
+            found = events_of(chunk, table, self._now_ms)
             rejects.add(chunk, found.checked.reasons)
             frames.append(found.frame)
         events = pl.concat(frames or [_NONE])
@@ -111,19 +111,19 @@ class MappedDataset:
     @cached_property
     def _items(self) -> tuple[EventBatch, list[Reject]]:
         table = self._mapping.items if self._mapping else ItemsTable()
-        return self._described(Kind.ITEM, table, item_columns(table), lambda rows: items_of(rows, table))
+        return self._described(Kind.ITEM, table, item_columns(table), lambda chunk: items_of(chunk, table))
 
     @cached_property
     def _users(self) -> tuple[EventBatch, list[Reject]]:
         table = self._mapping.users if self._mapping else UsersTable()
-        return self._described(Kind.USER, table, user_columns(table), lambda rows: users_of(rows, table))
+        return self._described(Kind.USER, table, user_columns(table), lambda chunk: users_of(chunk, table))
 
     def _described(
         self,
         kind: Kind,
         table: ItemsTable | UsersTable,
         wanted: dict[str, str],
-        describe: Callable[[pl.DataFrame], Described],
+        describe: Callable[[Chunk], Described],
     ) -> tuple[EventBatch, list[Reject]]:
         if not table.file:
             return EventBatch.empty(), []
@@ -131,7 +131,7 @@ class MappedDataset:
         rejects, batches = _Rejects(path.name), []
         first_ms = self._events.events["time_ms"].min() or EARLIEST_MS
         for chunk in _chunks(path, table.separator, wanted, section, rejects):
-            ids, payloads, refused = describe(chunk.columns)
+            ids, payloads, refused = describe(chunk)
             of = "item_id" if kind == Kind.ITEM else "user_id"
             batch = EventBatch.of({"time_ms": first_ms, "kind": int(kind), of: ids, "payload": payloads})
             reasons = check_batch(batch, self._now_ms).reasons | refused

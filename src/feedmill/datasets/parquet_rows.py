@@ -13,21 +13,51 @@ import pyarrow.compute as pc
 import pyarrow.parquet
 
 from feedmill.datasets.json_rows import as_text
-from feedmill.datasets.rows import CHUNK_ROWS, Chunk
+from feedmill.datasets.rows import CHUNK_ROWS, Chunk, Was, refuse_twice
 
 
 def read(path: Path) -> Iterator[Chunk]:
-    """The rows of a file; its row groups are read one after the other."""
+    """The rows of a file; its row groups are read one after the other.
+
+    Raises:
+        DataError: a column is named twice.
+    """
     n_done = 0
     with pa.parquet.ParquetFile(path) as file:
+        refuse_twice(file.schema_arrow.names, path)
         for batch in file.iter_batches(CHUNK_ROWS):
             texts = pa.table([_text(c) for c in batch.columns], names=batch.schema.names)
-            yield Chunk(cast(pl.DataFrame, pl.from_arrow(texts)), np.arange(n_done + 1, n_done + 1 + len(texts)))
+            named = zip(batch.schema.names, map(_was, batch.columns), strict=True)
+            was = {name: found for name, found in named if found is not None}
+            lines = np.arange(n_done + 1, n_done + 1 + len(texts))
+            yield Chunk(cast(pl.DataFrame, pl.from_arrow(texts)), lines, was)
             n_done += len(texts)
 
 
+def _kind(kind: pa.DataType) -> Was | None:
+    """What the values of a column are, if they are neither text nor numbers."""
+    if pa.types.is_dictionary(kind):
+        return _kind(kind.value_type)
+    if pa.types.is_boolean(kind):
+        return "true or false"
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        return "a time"
+    if pa.types.is_nested(kind):
+        return "an object" if pa.types.is_struct(kind) or pa.types.is_map(kind) else "a list"
+    return None
+
+
+def _was(column: pa.Array) -> pl.Series | None:
+    kind = _kind(column.type)
+    return kind and cast(pl.Series, pl.from_arrow(pc.if_else(column.is_valid(), kind, None)))
+
+
 def _text(column: pa.Array) -> pa.Array:
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
     kind = column.type
+    if pa.types.is_timestamp(kind) and kind.tz:
+        return column.cast(pa.timestamp(kind.unit, "UTC")).cast(pa.string())  # the same instants, whatever the zone
     if pa.types.is_floating(kind):
         return _float_text(column)
     if pa.types.is_nested(kind):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Literal, NamedTuple
 
 import numpy as np
 import orjson
@@ -19,17 +20,20 @@ CHUNK_ROWS = 65_536
 LIST = "\x1f"  # a list is its values, each after this (the ASCII unit separator)
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 
+Was = Literal["a list", "an object", "true or false", "a time"]
 Malformed = Callable[[int, str, str], None]  # line, reason, text: of what is not a row at all
 
 
 class Chunk(NamedTuple):
     """Some rows: every column as text, null where there is nothing; and the line of each, int64, counted from 1.
 
-    A line of Parquet is a row.
+    A line of Parquet is a row. ``was`` has, for the columns where it matters, a ``Was`` for each value that was neither
+    text nor a number, null for the others: its text alone would not tell.
     """
 
     columns: pl.DataFrame
     lines: NDArray[np.int64]
+    was: Mapping[str, pl.Series] = MappingProxyType({})
 
 
 def suffix_of(path: Path) -> str:
@@ -76,6 +80,34 @@ def read_rows(path: Path, malformed: Malformed, separator: str = "") -> Iterator
             yield from json_rows.read(path, malformed)
     except (pa.ArrowException, OSError, EOFError, zlib.error) as e:
         raise DataError(f"{path} cannot be read: {e}", "a whole, undamaged file", "make the file again") from e
+
+
+def refuse_twice(names: list[str], path: Path) -> None:
+    """Refuses columns of the same name.
+
+    Raises:
+        DataError: with the names.
+    """
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise DataError(f"{path}: columns named twice: {sorted(twice)}", "each name once", "rename columns")
+
+
+def not_ids(chunk: Chunk, wanted: Mapping[str, str], allowed: Was = "a time") -> dict[int, str]:
+    """The reasons of rows where what has to be text or a number is not.
+
+    Args:
+        chunk: n rows.
+        wanted: what a column is for -> the column.
+        allowed: what it may be besides.
+    """
+    reasons: dict[int, str] = {}
+    for name, column in wanted.items():
+        if column in chunk.was:
+            was = chunk.was[column]
+            for row in (was.is_not_null() & ~was.is_in(["a time", allowed])).arg_true().to_list():
+                reasons.setdefault(row, f"{name} is {was[row]}, and has to be text or a number")
+    return reasons
 
 
 def row_json(columns: pl.DataFrame, row: int) -> str:

@@ -113,12 +113,16 @@ def read_mapping(path: Path) -> LogMapping:
     """A mapping file.
 
     Raises:
-        ConfigError: it is missing, is not TOML, has an unknown key, or a kind that does not exist.
+        ConfigError: it is missing, is not TOML, has an unknown key, or a kind that does not exist; it names the file.
     """
     if not path.is_file():
         raise ConfigError(f"no file {path}", "a mapping file in TOML", "check the path")
-    mapping = convert(read_toml(path), LogMapping)
-    check_mapping(mapping)
+    raw = read_toml(path)
+    try:
+        mapping = convert(raw, LogMapping)
+        check_mapping(mapping)
+    except ConfigError as e:
+        raise ConfigError(f"{path}: {e.given}", e.expected, e.fix) from None
     return mapping
 
 

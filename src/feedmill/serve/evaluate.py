@@ -113,9 +113,7 @@ def evaluate(
     questions = _questions(events, split, state, config.max_users, seed)
     if not questions:
         raise DataError("no held-out users", "a log with users who did two things", "see [evaluate] in feedmill.toml")
-    builder = Builder(workspace, state)
-    chain, _ = builder.chain(Artifact("unpublished", 0, about, parts))
-    seen = _Answers(Pipeline(chain, builder.names), state)
+    seen = _Answers(_pipeline(workspace, state, parts, about), state)
     training = events.take(np.flatnonzero(split.train))
     at = np.searchsorted(np.flatnonzero(split.train), [q.at for q in questions])
     folded = 0
@@ -127,6 +125,37 @@ def evaluate(
             advance(1)
     counts = np.bincount(state.items.rows(training.table.column("item_id")), minlength=len(state.items))
     return _measured(seen, questions, counts, split, seed, config.n_bootstrap)
+
+
+def check(workspace: Workspace) -> None:
+    """Whether the serving side of a config can be used at all; ask before training for an hour.
+
+    Raises:
+        ConfigError: it cannot.
+    """
+    Builder(workspace, State(workspace.section("state", StateConfig)))
+
+
+def trial(workspace: Workspace, parts: Mapping[str, Part], about: Mapping[str, Any], events: EventBatch) -> None:
+    """Whether these parts make a chain that answers; ask before promoting them.
+
+    Raises:
+        FeedmillError: they do not.
+    """
+    state = State(workspace.section("state", StateConfig))
+    state.fold(events)
+    pipeline = _pipeline(workspace, state, parts, about)
+    request = FeedRequest(request_id="trial", user_id="", time_ms=state.newest_ms, deadline_ms=1e9)
+    run = pipeline.run(request, state.view("", state.newest_ms))
+    broken = [what for what in run.trace.degraded if what.endswith("failed")]
+    if broken:
+        raise DataError(f"what was trained does not serve: {broken}", "a chain that works", "see the warnings above")
+
+
+def _pipeline(workspace: Workspace, state: State, parts: Mapping[str, Part], about: Mapping[str, Any]) -> Pipeline:
+    builder = Builder(workspace, state)
+    chain, _ = builder.chain(Artifact("unpublished", 0, about, parts))
+    return Pipeline(chain, builder.names)
 
 
 def _questions(events: EventBatch, split: Split, state: State, most: int, seed: int) -> list[Question]:

@@ -21,6 +21,19 @@ _GRACE_S = 5
 _START_S = 30.0
 
 
+class _Announcing(uvicorn.Server):
+    """Says so when it listens: not before, for only then does it take Ctrl-C for what it is."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.announce: Callable[[], None] = lambda: None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self.announce()
+
+
 class Server:
     """One process serves one engine, which stays the caller's to close.
 
@@ -37,7 +50,7 @@ class Server:
         config = engine.config
         self._socket = _bind(config.host if host is None else host, config.port if port is None else port)
         self.host, self.port = self._socket.getsockname()[:2]
-        self._server = uvicorn.Server(
+        self._server = _Announcing(
             uvicorn.Config(
                 create_app(engine), log_level="warning", access_log=False, timeout_graceful_shutdown=_GRACE_S,
                 server_header=False,
@@ -50,8 +63,14 @@ class Server:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"http://{host}:{self.port}"
 
-    def run(self) -> None:
-        """Serve until Ctrl-C or SIGTERM; requests under way are finished."""
+    def run(self, ready: Callable[[str], None] | None = None) -> None:
+        """Serve until Ctrl-C or SIGTERM; requests under way are finished.
+
+        Args:
+            ready: told the address as soon as it answers.
+        """
+        if ready is not None:
+            self._server.announce = lambda: ready(self.url)
         try:
             self._server.run(sockets=[self._socket])
         finally:
@@ -91,8 +110,7 @@ def serve(
     """
     with _interruptible(), Engine.open(workspace, exclusive=True) as engine:
         server = Server(engine, host, port)
-        (ready or _say)(server.url)
-        server.run()
+        server.run(ready or _say)
 
 
 @contextmanager

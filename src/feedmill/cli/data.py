@@ -25,7 +25,8 @@ def ingest(
     again: Annotated[bool, typer.Option("--again", help="Even if rows of this file are stored already.")] = False,
 ) -> None:
     """Append a file of events to the log. Running it again adds nothing twice; bad rows go to rejects/."""
-    from feedmill.datasets.mapping import MappedDataset, read_mapping
+    from feedmill.datasets.mapping import MappedDataset
+    from feedmill.datasets.tables import read_mapping
 
     at, this = workspace(folder), ledger.entry(file, mapping)
     chosen = read_mapping(mapping) if mapping else None

@@ -37,7 +37,7 @@ class EventBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     user_id: Annotated[Id, Meta(description='who; "" for an event of kind item')] = ""
     item_id: Annotated[Id, Meta(description='what; "" for kinds search and user')] = ""
     time_ms: Annotated[int | None, Meta(description="milliseconds since 1970 UTC; left out = now")] = None
-    value: Annotated[float, Meta(description="watch: seconds; ratings: the rating")] = 1.0
+    value: Annotated[float | None, Meta(description="watch: seconds; ratings: the rating; else 1")] = None
     request_id: Annotated[str, Meta(description="of the feed that showed the item")] = ""
     position: Annotated[int, Meta(description="slot in that feed, -1 = none")] = -1
     event_id: Annotated[str, Meta(description="sent twice, it is taken once")] = ""

@@ -22,6 +22,7 @@ _EXPECTED = {
     "item_id is missing": "an item_id, for every kind but search and user",
     "time is before 1971 (is it in seconds?)": "milliseconds since 1970 UTC",
     "time is in the future": "a time at most 5 minutes ahead of the service's clock; leave it out to take that",
+    "value is too large": "a number below 3e38",
     "watched seconds are negative": "seconds, 0 or more",
     "payload is not a JSON object": "the attributes as an object",
 }
@@ -76,12 +77,15 @@ def _event(raw: Any) -> EventBody:
         raise DataError(f"position = {event.position}", f"-1 to {_INT16}")
     if event.time_ms is not None and not abs(event.time_ms) < 2**62:
         raise DataError(f"time_ms = {event.time_ms}", "milliseconds since 1970 UTC")
+    if event.kind == "watch" and event.value is None:
+        raise DataError("a watch without value", "value = seconds watched", "send how long it was watched")
     return event
 
 
 def _columns(events: list[EventBody], now_ms: int) -> EventBatch:
     columns: dict[str, list[Any]] = {name: [getattr(e, name) for e in events] for name in SCHEMA.names}
     columns["kind"] = [KINDS[k] for k in columns["kind"]]
+    columns["value"] = [1.0 if v is None else v for v in columns["value"]]
     columns["time_ms"] = [now_ms if t is None else t for t in columns["time_ms"]]
     columns["payload"] = [p if isinstance(p, str) else msgspec.json.encode(p).decode() for p in columns["payload"]]
     return EventBatch.of(columns)

@@ -16,8 +16,9 @@ from feedmill.state.arrays import Plan
 
 HOUR, DAY = 3600.0, 86400.0
 FOREVER = "all"  # the window that never decays
-COUNT_NAMES = tuple(
-    f"{kind}.{window}" for kind in ("impression", "click", "like") for window in ("1d", "7d", "30d", FOREVER)
+COUNT_NAMES = (
+    *(f"{kind}.{window}" for kind in ("impression", "click", "like") for window in ("1d", "7d", "30d", FOREVER)),
+    *(f"watch.{window}" for window in ("7d", FOREVER)),  # seconds
 )
 EPOCHS = 256  # length of an epoch in the shortest time constant: sums stay below e^256 times a count
 

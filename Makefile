@@ -30,7 +30,7 @@ check: $(STAMP) ## lint, formatting, types and layers: everything that runs no c
 	$(PY) -m mypy
 	$(PY) .venv/bin/lint-imports --no-logo
 
-bench: $(STAMP) ## p50 and p99 of a feed through HTTP, and what each stage takes of it
+bench: $(STAMP) ## p50 and p99 through HTTP on the demo, the fold, the log: with their peers
 	.venv/bin/feedmill bench
 
 serve: $(STAMP) ## serve the workspace in DIR (default: demo)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from feedmill.core.errors import ConfigError, DataError
 from feedmill.core.workspace import Workspace
@@ -14,12 +15,13 @@ from feedmill.log.memory import MemoryLog
 from feedmill.serve.evaluate import Evaluation, evaluate
 from feedmill.state import State
 from feedmill.train import Fitted, fit
+from feedmill.train.loop import deterministic
 from worlds import START_MS, catalogue, tastes
 
 RAW = {
     "retrieval": {"channels": {"popular": {"limit": 30}, "itemcf": {"limit": 30}, "two_tower": {"kind": "vector"}}},
     "train": {
-        "n_threads": 1,
+        "n_threads": 2,
         "two_tower": {"epochs": 10, "embedding_dim": 8, "hidden_dims": [16, 8], "batch_size": 64},
     },
     "rank": {"kind": "mmoe", "embedding_dim": 8, "hidden_dims": [16, 8], "epochs": 6, "batch_size": 64},
@@ -116,3 +118,23 @@ def test_a_log_without_feedback_says_so() -> None:
 def test_a_wrong_parameter_is_refused_before_any_work(section: str, value: dict[str, object], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         fit(Workspace(Path(), {**RAW, section: value}), MemoryLog())
+
+
+def test_two_threads_add_up_a_gradient_in_one_order() -> None:
+    """Rows that many candidates share, as a request's fields are: the case in which the order used to vary."""
+    torch.manual_seed(0)
+    rows, of = torch.randn(64, 256), torch.randint(0, 64, (20_000,))
+    weight = torch.randn(20_000, 256)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with deterministic():
+            gradients = []
+            for _ in range(5):
+                x = rows.clone().requires_grad_()
+                (x[of] * weight).sum().backward()
+                gradients.append(x.grad)
+    finally:
+        torch.set_num_threads(before)
+    assert all(torch.equal(gradients[0], g) for g in gradients)
+    assert not torch.are_deterministic_algorithms_enabled()

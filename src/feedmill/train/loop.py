@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,6 +56,17 @@ class Features:
         return Inputs(user, self._user_numeric[r], item, self._item_numeric[c], torch.from_numpy(of))
 
 
+@contextmanager
+def deterministic() -> Iterator[None]:
+    """Threads that add up a gradient in any order would make another model of the same seed."""
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
+
+
 def run(
     what: str,
     model: nn.Module,
@@ -75,7 +87,7 @@ def run(
     model.train()
     embedding.train()
     means = []
-    with progress(what, fitting.epochs * n_requests) as advance:
+    with deterministic(), progress(what, fitting.epochs * n_requests) as advance:
         for _ in range(fitting.epochs):
             total, order = 0.0, random.permutation(n_requests)
             for at in range(0, n_requests, fitting.batch_size):

@@ -13,7 +13,7 @@ DIR ?= demo
 export NUMBA_CACHE_DIR := $(CURDIR)/.venv/numba
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help demo test check bench serve install clean
+.PHONY: help demo test unit check bench serve install clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
@@ -23,6 +23,9 @@ demo: $(STAMP) ## fetch MovieLens 100K, train, evaluate, serve, show a feed and 
 
 test: check ## lint, types, layers, then every test
 	$(PY) -m pytest -q -n 2 --dist loadfile
+
+unit: $(STAMP) ## the unit tests alone: nothing that starts processes or trains
+	$(PY) -m pytest -q -n 2 --dist loadfile -m "not slow"
 
 check: $(STAMP) ## lint, formatting, types and layers: everything that runs no code
 	$(PY) -m ruff check .

@@ -16,6 +16,8 @@ from cli.conftest import SMALL, Run, write_events
 from feedmill.cli.start import template
 from feedmill.core.errors import ConfigError, DataError, FeedmillError
 
+pytestmark = pytest.mark.slow
+
 
 def test_init_writes_a_config_that_is_whole_and_short(tmp_path: Path, run: Run) -> None:
     made = run("init", tmp_path / "shop")

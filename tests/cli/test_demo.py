@@ -11,6 +11,8 @@ from feedmill.cli import demo
 from feedmill.cli.start import template
 from feedmill.core.clock import rng
 
+pytestmark = pytest.mark.slow
+
 
 def write_movielens(folder: Path) -> Path:
     """Files of ML-100K's names and columns."""

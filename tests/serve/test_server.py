@@ -22,6 +22,8 @@ from feedmill.serve.engine import Engine
 from feedmill.serve.server import Server, running, serve
 from serve.world import Make
 
+pytestmark = pytest.mark.slow
+
 CODE = (
     "import sys; from feedmill.core.workspace import Workspace; from feedmill.serve.server import serve\n"
     "serve(Workspace.open(sys.argv[1]))"

@@ -18,6 +18,8 @@ from feedmill.train import Fitted, fit
 from feedmill.train.loop import deterministic
 from worlds import START_MS, catalogue, tastes
 
+pytestmark = pytest.mark.slow
+
 RAW = {
     "retrieval": {"channels": {"popular": {"limit": 30}, "itemcf": {"limit": 30}, "two_tower": {"kind": "vector"}}},
     "train": {

@@ -22,10 +22,10 @@ demo: $(STAMP) ## fetch MovieLens 100K, train, evaluate, serve, show a feed and 
 	.venv/bin/feedmill demo
 
 test: check ## lint, types, layers, then every test
-	$(PY) -m pytest -q -n 2 --dist loadfile
+	$(PY) -m pytest -q -n 2 --dist worksteal
 
 unit: $(STAMP) ## the unit tests alone: nothing that starts processes or trains
-	$(PY) -m pytest -q -n 2 --dist loadfile -m "not slow"
+	$(PY) -m pytest -q -n 2 --dist worksteal -m "not slow"
 
 check: $(STAMP) ## lint, formatting, types and layers: everything that runs no code
 	$(PY) -m ruff check .

@@ -39,7 +39,7 @@ def counting(kind: str, **parameters: Any) -> Make:
 
     def make(interactions: Interactions) -> Made:
         state = state_of(interactions.n_items)
-        return Made(cls.build(interactions, config, seed=1), lambda part: cls(kind, config, part, state))
+        return Made(cls.build(interactions, state, config, seed=1), lambda part: cls(kind, config, part, state))
 
     return make
 

@@ -19,7 +19,7 @@ ALL = {"top_k": 100, "max_items_per_user": 0}
 
 
 def build(log: Interactions, seed: int = 0, **parameters: Any) -> dict[str, NDArray[Any]]:
-    return dict(ItemCFChannel.build(log, ItemCFConfig(**{**ALL, **parameters}), seed).arrays)
+    return dict(ItemCFChannel.build(log, None, ItemCFConfig(**{**ALL, **parameters}), seed).arrays)
 
 
 def dense(arrays: dict[str, NDArray[Any]]) -> NDArray[np.float64]:
@@ -145,7 +145,7 @@ def test_popular_items_still_overlap_when_their_users_are_sampled() -> None:
 def test_every_recent_item_whose_list_holds_the_candidate_counts() -> None:
     """Two clicked items each share their one user with item 3: their similarities add up."""
     log = interactions([(1, 1), (1, 3), (2, 2), (2, 3)], 3, 4)
-    channel = ItemCFChannel("itemcf", ItemCFConfig(), ItemCFChannel.build(log, ItemCFConfig(), 0), state=None)
+    channel = ItemCFChannel("itemcf", ItemCFConfig(), ItemCFChannel.build(log, None, ItemCFConfig(), 0), state=None)
     batch = channel.fetch(REQUEST, viewer(3, clicked=[1, 2]), 1)
     assert batch.item.tolist() == [3]
     assert batch.found[0, 0] == pytest.approx(2 / np.sqrt(2))
@@ -154,7 +154,7 @@ def test_every_recent_item_whose_list_holds_the_candidate_counts() -> None:
 def test_rows_beyond_the_tables_are_refused() -> None:
     log = replace(crowd(), n_items=10)
     with pytest.raises(DataError, match="item rows 1 to 39"):
-        ItemCFChannel.build(log, ItemCFConfig(), 0)
+        ItemCFChannel.build(log, None, ItemCFConfig(), 0)
 
 
 def test_unknown_lane_names_the_nearest() -> None:

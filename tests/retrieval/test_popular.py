@@ -14,7 +14,7 @@ DAY_MS = 86_400_000
 
 def top(log: Interactions, half_life_days: float, limit: int = 10) -> tuple[list[int], list[float]]:
     config = PopularConfig(half_life_days=half_life_days)
-    channel = PopularChannel("popular", config, PopularChannel.build(log, config, seed=0), state=None)
+    channel = PopularChannel("popular", config, PopularChannel.build(log, None, config, seed=0), state=None)
     batch = channel.fetch(REQUEST, viewer(), limit)
     return batch.item.tolist(), batch.found[:, 0].tolist()
 

@@ -74,7 +74,7 @@ def train(workspace: Workspace) -> str:
     state.fold(events)
     counted = interactions(events, state, InterestConfig())
     parts = {
-        c.name: c.cls.build(counted, c.config, 0)
+        c.name: c.cls.build(counted, None, c.config, 0)
         for c in workspace.components("retrieval.channels", CHANNELS, own=["limit"])
     }
     version = write(workspace.artifacts, parts, about(state))

@@ -70,7 +70,7 @@ class ItemCFChannel:
         self._lookup = NeighbourLookup(name, config, part.arrays)
 
     @classmethod
-    def build(cls, interactions: Interactions, config: ItemCFConfig, seed: int) -> Part:
+    def build(cls, interactions: Interactions, state: Any, config: ItemCFConfig, seed: int) -> Part:
         """All top-K lists, on all cores; the result does not depend on their number.
 
         Raises:

@@ -43,7 +43,7 @@ class PopularChannel:
         self._item, self._score = part.arrays["item"], part.arrays["score"]
 
     @classmethod
-    def build(cls, interactions: Interactions, config: PopularConfig, seed: int) -> Part:
+    def build(cls, interactions: Interactions, state: Any, config: PopularConfig, seed: int) -> Part:
         """Count; ``seed`` is not needed."""
         weight = interactions.like.astype(np.float64)
         if config.half_life_days > 0 and len(weight):

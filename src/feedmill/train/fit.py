@@ -110,7 +110,7 @@ class Learned:
         if chosen.name in towers:
             return self.tower(*towers[chosen.name])
         with progress(f"building {chosen.name}"):
-            part: Part = chosen.cls.build(self.interactions, chosen.config, self.seed)
+            part: Part = chosen.cls.build(self.interactions, self.state, chosen.config, self.seed)
         return part
 
     def tower(self, chosen: Component[Any], fitting: Fitting) -> Part:

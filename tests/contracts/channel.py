@@ -39,15 +39,16 @@ def interactions(pairs: Sequence[tuple[int, int]], n_users: int, n_items: int) -
     return Interactions(user.copy(), item.copy(), like, time_ms, n_users, n_items)
 
 
-def viewer(row: int = 0, **lanes: Sequence[int]) -> UserColumns:
-    """A user with the given histories, newest first; by default somebody the log has never seen."""
+def viewer(row: int = 0, profile: Sequence[int] = (), **lanes: Sequence[int]) -> UserColumns:
+    """A user with the given codes of attributes and histories, newest first; by default somebody the log has never
+    seen."""
     history = np.zeros((1, len(LANES), HISTORY_LEN), np.int32)
     for lane, items in lanes.items():
         history[0, LANE_ROW[lane], : len(items)] = items
     none = np.zeros((1, 0), np.float32)
     time_ms = np.array([REQUEST.time_ms], np.int64)
     times = np.where(history > 0, time_ms[0] - 1, 0)
-    return UserColumns(np.array([row], np.int32), time_ms, history, times, none, none.astype(np.int32))
+    return UserColumns(np.array([row], np.int32), time_ms, history, times, none, np.array([profile], np.int32))
 
 
 def crowd(n_users: int = 30, n_items: int = 40) -> Interactions:
@@ -56,7 +57,9 @@ def crowd(n_users: int = 30, n_items: int = 40) -> Interactions:
     return interactions(list(pairs), n_users, n_items)
 
 
-REGULAR = viewer(3, clicked=[5, 9, 2, 5], liked=[9], shown=[1, 2, 5, 9])
+REGULAR = viewer(
+    3, profile=[1, 1, 1], clicked=[5, 9, 2, 5], liked=[9, 5], shown=[1, 2, 5, 9], followed=[9, 5], searched=[1]
+)
 
 
 def answer(made: Made, user: UserColumns, limit: int, n_items: int) -> CandidateBatch:

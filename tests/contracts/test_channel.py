@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import json
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -12,12 +14,14 @@ import numpy as np
 import pytest
 
 from contracts import channel as suite
-from contracts.channel import Made, Make
+from contracts.channel import REQUEST, Made, Make
 from feedmill.core.batches import Floats, Interactions, Part, UserColumns
 from feedmill.core.clock import rng
 from feedmill.core.events import EventBatch, Kind
 from feedmill.retrieval import CHANNELS
-from feedmill.retrieval.vector import VectorChannel
+from feedmill.retrieval.text import TextChannel, TextChannelConfig
+from feedmill.retrieval.unshown import UnshownChannel
+from feedmill.retrieval.vector import VectorChannel, with_index
 from feedmill.state import State
 
 DIM = 8
@@ -25,11 +29,26 @@ DIM = 8
 
 @lru_cache
 def state_of(n_items: int) -> State:
-    """A state that has met items i1, i2, …"""
-    state = State()
-    ids = [f"i{row}" for row in range(1, n_items)]
-    if ids:
-        state.fold(EventBatch.of({"kind": int(Kind.ITEM), "item_id": ids, "payload": "{}"}))
+    """A state that has met users u1 to u29, and items i1, i2, … of three authors, four topics and two cities."""
+    state, rows = State(), range(1, n_items)
+    users = {f"u{k}": {"city": f"c{k % 2}", "group": f"g{k % 3}", "cell": f"u33d{k % 2}"} for k in range(1, 30)}
+    state.fold(
+        EventBatch.of({"kind": int(Kind.USER), "user_id": list(users), "payload": [*map(json.dumps, users.values())]})
+    )
+    state.fold(EventBatch.of({"kind": int(Kind.SEARCH), "user_id": ["u3"], "payload": "what user 3 looks for"}))
+    items = [
+        {
+            "author_id": f"a{k % 3}",
+            "topics": [f"t{k % 4}", "all"],
+            "city": f"c{k % 2}",
+            "cell": f"u33{'bcdef'[k % 5]}{k % 2}",
+            "publish_ms": 1_000 + k // 2 * 100,
+        }
+        for k in rows
+    ]
+    if items:
+        ids, payloads = [f"i{k}" for k in rows], [json.dumps(about) for about in items]
+        state.fold(EventBatch.of({"kind": int(Kind.ITEM), "item_id": ids, "payload": payloads}))
     return state
 
 
@@ -44,8 +63,28 @@ def counting(kind: str, **parameters: Any) -> Make:
     return make
 
 
-def vector(metric: str) -> Make:
-    config = msgspec.convert({"metric": metric}, VectorChannel.Config)
+def remembering(**parameters: Any) -> Make:
+    """The channel of leftovers, of which user 3 has some."""
+    config = msgspec.convert(parameters, UnshownChannel.Config)
+
+    def make(interactions: Interactions) -> Made:
+        state = state_of(interactions.n_items)
+        part = UnshownChannel.build(interactions, state, config, seed=1)
+
+        def open_(part: Part) -> UnshownChannel:
+            channel = UnshownChannel("unshown", config, part, state)
+            rows = np.arange(1, interactions.n_items, dtype=np.int32)
+            for many, at in ((rows[:20], REQUEST.time_ms - 9), (rows[10:], REQUEST.time_ms - 5)):
+                channel.remember(3, many, many % 7, at)
+            return channel
+
+        return Made(part, open_)
+
+    return make
+
+
+def vector(metric: str, index: str = "auto", *, looked_up: bool = False) -> Make:
+    config = msgspec.convert({"metric": metric, "index": index}, VectorChannel.Config)
 
     def encoder(user: UserColumns) -> Floats:
         vectors = [rng(int(row), "user").standard_normal(DIM) for row in user.row]
@@ -55,8 +94,27 @@ def vector(metric: str) -> Make:
         vectors = rng(1, "items").standard_normal((interactions.n_items, DIM)).astype(np.float32)
         vectors[4:8] = vectors[4:5]  # twins, so that there are ties
         state = state_of(interactions.n_items)
-        part = Part("vector", {"metric": metric}, {"item_vectors": vectors})
-        return Made(part, lambda part: VectorChannel("vector", config, part, state, encoder=encoder))
+        users = rng(2, "users").standard_normal((30, DIM)).astype(np.float32)
+        arrays = {"item_vectors": vectors, **({"user_vectors": users} if looked_up else {})}
+        part = with_index(Part("vector", {"metric": metric}, arrays), config, seed=1)
+        made = None if looked_up else encoder
+        return Made(part, lambda part: VectorChannel("vector", config, part, state, encoder=made))
+
+    return make
+
+
+def words() -> Make:
+    """The channel that reads texts; user 3 has searched."""
+
+    def encode(texts: Sequence[str]) -> Floats:
+        return np.array([rng(1, text).standard_normal(DIM) for text in texts], np.float32).reshape(len(texts), DIM)
+
+    def make(interactions: Interactions) -> Made:
+        vectors = rng(1, "items").standard_normal((interactions.n_items, DIM)).astype(np.float32)
+        vectors[4:8] = vectors[4:5]
+        state, config = state_of(interactions.n_items), TextChannelConfig()
+        part = Part("text", {}, {"item_vectors": vectors})
+        return Made(part, lambda part: TextChannel("text", config, part, state, texts=encode))
 
     return make
 
@@ -81,8 +139,27 @@ MAKE: dict[str, Make] = {
         max_users_per_item=6,
         max_items_per_user=8,
     ),
+    "followed": counting("followed"),
+    "followed, in turn": counting("followed", mix="share", depth=9),
+    "topic": counting("topic"),
+    "topic, latest": counting("topic", order="newest", mix="score", lanes={"clicked": 1.0}, max_keys=2),
+    "topic, most liked": counting("topic", mix="score", half_life_days=0),
+    "author": counting("author"),
+    "city": counting("city"),
+    "city, cells": counting("city", geohash="cell", precisions=[5, 4, 2], order="newest"),
+    "segment": counting("segment", by=["group"], min_users=2),
+    "segment, of two": counting("segment", by=["city", "group"], min_users=1, top_k=8, prior=3),
+    "fresh": counting("fresh"),
+    "fresh, all cold": counting("fresh", quota=15, newest=0, max_impressions=1, max_age_days=0),
+    "unshown": remembering(),
+    "unshown, few": remembering(per_user=12),
+    "text": words(),
     "vector": vector("inner_product"),
     "vector, cosine": vector("cosine"),
+    "vector, l2, ivf": vector("l2", "ivf"),
+    "vector, hnsw": vector("cosine", "hnsw"),
+    "vector, lsh": vector("inner_product", "lsh"),
+    "vector, matrix": vector("inner_product", looked_up=True),
 }
 CHECKS = [name for name in vars(suite) if name.startswith("check_")]
 

@@ -11,6 +11,7 @@ from contracts import dataset as suite
 from feedmill.core.clock import FixedClock
 from feedmill.core.protocols import Dataset
 from feedmill.datasets import DATASETS
+from feedmill.datasets.gowalla import Gowalla
 from feedmill.datasets.mapping import MappedDataset
 from feedmill.datasets.movielens import MovieLens100K, MovieLensLatest
 from feedmill.datasets.tables import EventsTable, ItemsTable, LogMapping, UsersTable
@@ -41,6 +42,12 @@ def movielens_latest(folder: Path) -> Dataset:
     return MovieLensLatest(folder)
 
 
+def gowalla(folder: Path) -> Dataset:
+    (folder / "train.txt").write_text("0 0 1 2\n1 1 3\n2 0 4\n")
+    (folder / "test.txt").write_text("0 3\n1 0 2\n")
+    return Gowalla(folder)
+
+
 def mapped(folder: Path) -> Dataset:
     (folder / "log.csv").write_text(
         "uid,vid,ts,act,sec\nu,a,1700000000,play,3\nu,b,1600000000,play,x\nv,b,1600000001,like,\n"
@@ -58,11 +65,12 @@ def mapped(folder: Path) -> Dataset:
 
 
 MAKE: dict[str, Callable[[Path], Dataset]] = {
+    "gowalla": gowalla,
     "mapped": mapped,
     "ml-100k": movielens_100k,
     "ml-latest": movielens_latest,
 }
-DESCRIBED = ("ml-100k", "ml-latest")
+DESCRIBED = ("gowalla", "ml-100k", "ml-latest")
 CHECKS = [name for name in vars(suite) if name.startswith("check_") and name != "check_batch"]
 DESCRIBED_CHECKS = [name for name in vars(suite) if name.startswith("described_")]
 

@@ -52,6 +52,7 @@ def check_round_trip(make: Make) -> None:
     first = made(make)
     torch.manual_seed(9)
     second = make(FIELDS, NUMBERS).eval()
-    assert not torch.equal(first.user(*users(3)), second.user(*users(3)))
+    if list(first.parameters()):  # a model may have no weights but its embeddings, which are not its own
+        assert not torch.equal(first.user(*users(3)), second.user(*users(3)))
     second.load_state_dict(first.state_dict())
     torch.testing.assert_close(first.user(*users(3)), second.user(*users(3)), rtol=0, atol=0)

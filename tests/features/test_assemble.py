@@ -31,7 +31,7 @@ def test_training_and_serving_assemble_the_same_numbers(world: tuple[State, Prob
     _, probed, events = world
     state = world[0]
     spec, arrays = fit_features.fit(FeaturesConfig(), state, probed)
-    offline = assemble(spec, arrays, state.catalogue, probed)
+    offline = assemble(spec, arrays, state, probed)
     samples, _ = sample(events, state, SamplesConfig(n_negatives=3), seed=0)
     live, folded = State(), 0
     live.register(events)
@@ -41,7 +41,7 @@ def test_training_and_serving_assemble_the_same_numbers(world: tuple[State, Prob
         folded = at
         user = live.view(state.users.id(int(samples.probe.user[r])), int(samples.probe.time_ms[r]))
         rows = np.flatnonzero(samples.probe.request_of == r)
-        online = assemble(spec, arrays, live.catalogue, live.probe(user, samples.probe.item[rows]))
+        online = assemble(spec, arrays, live, live.probe(user, samples.probe.item[rows]))
         np.testing.assert_array_equal(online.user_ids[0], offline.user_ids[r])
         np.testing.assert_array_equal(online.user_numeric[0], offline.user_numeric[r])
         np.testing.assert_array_equal(online.item_ids, offline.item_ids[rows])
@@ -69,7 +69,7 @@ def test_the_future_changes_no_feature(world: tuple[State, Probed, EventBatch]) 
         assert probed is not None
         states.append((state, probed))
     spec, arrays = fit_features.fit(FeaturesConfig(min_count=1), *states[0])
-    a, b = (assemble(spec, arrays, s.catalogue, p) for s, p in states)
+    a, b = (assemble(spec, arrays, s, p) for s, p in states)
     for field in fields(a):
         np.testing.assert_array_equal(getattr(a, field.name), getattr(b, field.name))
 
@@ -83,7 +83,7 @@ def test_rare_and_new_ids_are_the_zero_vector(world: tuple[State, Probed, EventB
     live.fold(world[2])
     live.fold(EventBatch.rows([click(START_MS + 30 * DAY_MS, "somebody new", "something new")]))
     new = np.array([live.items.row("something new")], np.int32)
-    batch = assemble(spec, arrays, live.catalogue, live.probe(live.view("somebody new", START_MS), new))
+    batch = assemble(spec, arrays, live, live.probe(live.view("somebody new", START_MS), new))
     assert batch.item_ids[0, spec.starts("item")[0]] == 0
     assert batch.user_ids[0, 0] == 0
     assert batch.item_ids.max() < spec.n_rows
@@ -92,7 +92,7 @@ def test_rare_and_new_ids_are_the_zero_vector(world: tuple[State, Probed, EventB
 def test_every_id_has_its_own_row_of_the_fused_table(world: tuple[State, Probed, EventBatch]) -> None:
     state, probed, _ = world
     spec, arrays = fit_features.fit(FeaturesConfig(), state, probed)
-    batch = assemble(spec, arrays, state.catalogue, probed)
+    batch = assemble(spec, arrays, state, probed)
     offsets, starts = spec.offsets(), spec.starts("item")
     for k, field in enumerate(spec.side("item")):
         used = batch.item_ids[:, starts[k] : starts[k + 1]]

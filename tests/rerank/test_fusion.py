@@ -82,3 +82,10 @@ def test_an_unknown_head_names_the_nearest() -> None:
 def test_the_weight_of_a_head_that_the_log_does_not_have_has_no_effect() -> None:
     batch = scored(click=[0.2, 0.4])
     assert fuse(batch, FusionConfig(weights={"click": 1.0, "like": 5.0})).tolist() == pytest.approx([0.2, 0.4])
+
+
+def test_without_a_head_the_value_of_a_weighted_merge_stands() -> None:
+    found = CandidateBatch.of("any", [1, 2], [9, 1]).with_value(np.array([0.25, 0.75], np.float32))
+    assert fuse(found, FusionConfig()).tolist() == [0.25, 0.75]
+    scored = found.with_scores(["prerank"], np.array([[3], [2]], np.float32))
+    assert fuse(scored, FusionConfig()).tolist() == [3, 2]

@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from feedmill.retrieval.similarity import BITS, Table, least, on_all_cores, spans
+from feedmill.retrieval.cores import on_all_cores, spans
+from feedmill.retrieval.similarity import Table
+from feedmill.retrieval.topk import BUCKETS, least
 
 
 @given(
@@ -29,7 +31,7 @@ def test_spans_hold_equal_work() -> None:
 
 @given(arrays(np.float32, st.integers(1, 300), elements=st.floats(0, 1e6, width=32)), st.integers(1, 40))
 def test_least_is_a_close_lower_bound_of_the_kth_largest(numbers: np.ndarray, k: int) -> None:
-    counts = np.zeros(1 << (31 - BITS), np.int32)
+    counts = np.zeros(BUCKETS, np.int32)
     low = least(numbers.view(np.int32), len(numbers), k, counts)
     kept = numbers[numbers.view(np.int32) >= low]
     positive = np.sort(numbers[numbers > 0])[::-1]

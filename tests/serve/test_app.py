@@ -141,7 +141,7 @@ def test_a_request_that_cannot_be_answered(http: httpx.Client, body: Any, given:
     assert said in found["expected"] + found["fix"]
 
 
-@pytest.mark.parametrize("path", ["/v1/feed", "/v1/events"])
+@pytest.mark.parametrize("path", ["/v1/feed", "/v1/events", "/v1/search"])
 @pytest.mark.parametrize(
     "body", [b"", b"{", b"not json", b'{"user_id": "\xff"}', b'{"user_id": "\\ud800"}', b"\x00", b"[" * 100_000]
 )
@@ -258,7 +258,9 @@ def test_the_home_page_loads_nothing_from_elsewhere(http: httpx.Client) -> None:
 def test_the_openapi_document_describes_every_route_with_examples_that_work(http: httpx.Client) -> None:
     document = http.get("/openapi.json").json()
     assert document["openapi"].startswith("3.1")
-    assert set(document["paths"]) == {"/v1/feed", "/v1/events", "/v1/trace/{request_id}", "/healthz", "/readyz"}
+    assert set(document["paths"]) == {"/v1/feed", "/v1/events", "/v1/trace/{request_id}", "/healthz", "/readyz"} | {
+        "/v1/search", "/v1/similar/{item_id}",
+    }  # fmt: skip
     text = str(document)
     for name in ("FeedBody", "FeedResponse", "EventBody", "Accepted", "Trace", "Problem"):
         assert name in document["components"]["schemas"]

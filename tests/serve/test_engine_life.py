@@ -18,7 +18,9 @@ from feedmill.core.errors import ArtifactError, ConfigError, WorkspaceError
 from feedmill.core.events import EventBatch, Kind
 from feedmill.core.workspace import Workspace
 from feedmill.log.sqlite import SqliteLog
-from feedmill.publish import promote, rollback, write
+from feedmill.metrics.exploration import exploration
+from feedmill.publish import load, promote, rollback, write
+from feedmill.retrieval.unshown import UnshownChannel
 from feedmill.serve.engine import Engine
 from feedmill.state import State
 from serve.world import CONFIG, START_MS, Make, Open, about, click, ids, log_of, seen_by, train
@@ -251,3 +253,59 @@ def test_the_path_stays_quiet(opened: Open, caplog: pytest.LogCaptureFixture) ->
     with caplog.at_level(logging.DEBUG, logger="feedmill"):
         opened().recommend("u1")
     assert caplog.text == ""
+
+
+# What channels learn while serving
+
+
+def leftovers(engine: Engine, user_id: str) -> dict[str, float]:
+    """The items of a feed that the cache of unshown candidates had, with the score it gave them."""
+    items = engine.recommend(user_id, n=60, expose=False).items
+    return {i.item_id: i.channels["unshown"] for i in items if "unshown" in i.channels}
+
+
+def test_what_had_no_room_is_a_candidate_of_the_next_feed_whatever_is_promoted_meanwhile(
+    opened: Open, make: Make
+) -> None:
+    workspace = make(retrieval__channels__unshown={"limit": 20}, rerank__rules=[])
+    train(workspace)
+    engine = opened(workspace)
+    engine.warm()  # asks for feeds that are nobody's
+    assert leftovers(engine, "u0") == {}
+    assert set(ids(engine.recommend("u1", n=3))).isdisjoint(leftovers(engine, "u1"))
+    first, parts = leftovers(engine, "u1"), engine.model.served.pipeline.chain.channels
+    assert len(first) > 20
+    assert max(first.values()) == 1
+    version = engine.model.served.pipeline.chain.version
+    artifact = workspace.artifacts
+    promote(artifact, write(artifact, load(artifact, version).parts, {**about(engine.state), "again": 1}))
+    assert engine.reload()
+    assert engine.model.served.pipeline.chain.channels is not parts
+    assert leftovers(engine, "u1").keys() == first.keys()
+    assert leftovers(engine, "stranger") == {}
+
+
+def test_a_cache_that_fails_costs_no_feed(opened: Open, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    workspace = make(retrieval__channels__unshown={"limit": 20})
+    train(workspace)
+    engine = opened(workspace)
+    monkeypatch.setattr(UnshownChannel, "remember", lambda *_: 1 / 0)
+    answer = engine.recommend("u1", n=3)
+    assert len(answer.items) == 3
+    assert answer.degraded == ["remember.unshown: failed"]
+
+
+def test_what_exploration_costs_is_read_off_traces_and_clicks(opened: Open, make: Make) -> None:
+    workspace = make(retrieval__channels__fresh={"limit": 30, "quota": 5, "newest": 0, "max_clicks": 1000})
+    train(workspace)
+    engine = opened(workspace)
+    answers = [engine.recommend(f"u{k}", n=20) for k in range(6)]
+    explored = [i for a in answers for i in a.items if set(i.channels) == {"fresh"}]
+    for a in answers:
+        engine.append(click(a.user_id, a.items[0].item_id, request_id=a.request_id))
+    cost = exploration([engine.trace(a.request_id) for a in answers], log_of(engine))
+    assert cost.n_shown == sum(len(a.items) for a in answers)
+    assert cost.n_explored == len(explored) > 0
+    assert 0 < cost.share < 1
+    rate = cost.share * cost.click_rate + (1 - cost.share) * cost.click_rate_others
+    assert rate == pytest.approx(6 / cost.n_shown)

@@ -35,3 +35,17 @@ def test_retrieval_and_prerank_encode_a_user_once_between_them() -> None:
     for user in (first, first, second, second, first):
         np.testing.assert_array_equal(remembered(user), encode(user))
     assert asked == [first, second, first]
+
+
+def test_by_distance() -> None:
+    scorer = VectorScorer(VECTORS, lambda user: np.array([[1, 1]], np.float32), is_l2=True)
+    candidates = CandidateBatch.of("any", [2, 1], [0, 0])
+    expected = -((VECTORS[[2, 1]] - 1) ** 2).sum(1)
+    assert scorer.score(REQUEST, viewer(), candidates)[:, 0].tolist() == expected.tolist()
+
+
+def test_candidates_of_a_user_without_a_vector_keep_their_order() -> None:
+    scorer = VectorScorer(VECTORS, lambda user: np.zeros((1, 2), np.float32))
+    scores = scorer.score(REQUEST, viewer(), CandidateBatch.of("any", [2, 1, 99], [0, 0, 0]))
+    assert scores[0] > scores[1]
+    assert np.isnan(scores[2])

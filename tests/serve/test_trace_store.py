@@ -7,7 +7,10 @@ import pytest
 
 from feedmill.core.errors import NotFoundError
 from feedmill.core.request import FeedItem, StageTrace, Trace
+from feedmill.log.traces import BELOW_CUT, BELOW_SLATE, read_traces
+from feedmill.samples.hard import HardNegatives
 from feedmill.serve.trace_store import TraceStore
+from serve.world import Open
 
 
 def trace(request_id: str) -> Trace:
@@ -81,3 +84,20 @@ def test_the_file_is_plain_sqlite(tmp_path: Path) -> None:
     connection = sqlite3.connect(tmp_path / "traces.sqlite")
     assert connection.execute("select request_id from traces").fetchall() == [("r",)]
     connection.close()
+
+
+@pytest.mark.parametrize(("rules", "stage"), [([], BELOW_SLATE), ([{"kind": "mmr"}], "rerank.mmr")])
+def test_what_a_feed_dropped_is_read_as_hard_negatives(opened: Open, rules: list[dict[str, str]], stage: str) -> None:
+    """From the chain's own words through the file: below pre-rank's cut, and below the slate or out by a rule."""
+    engine = opened(prerank__keep=20, rerank__rules=rules)
+    shown = engine.recommend("u1", n=5)
+    told = engine.trace(shown.request_id)
+    users, items = engine.state.users, engine.state.items
+    path = engine.workspace.traces
+    engine.close()
+    hard = HardNegatives.of(read_traces(path), users, items)
+    found = items.ids(hard[users.row("u1")])
+    assert {BELOW_CUT, stage} <= set(told.fates)
+    assert set(told.fates[BELOW_CUT]) <= set(found)
+    assert set(found) & set(told.fates[stage])
+    assert not set(found) & {item.item_id for item in shown.items}

@@ -41,6 +41,7 @@ _behaviour = st.fixed_dictionaries(
         "item_id": _item,
         "value": st.floats(0, 60, width=32),
         "step": _step,
+        "payload": st.sampled_from(["", " ", "red shoes", " red shoes\t", "鞋", "x" * 300, "x" * 255 + " y"]),
     }
 )
 _described = st.fixed_dictionaries(
@@ -60,7 +61,7 @@ def batch(drawn: list[dict[str, Any]]) -> EventBatch:
     for e in drawn:
         now += e.get("step", 0)
         row = {k: v for k, v in e.items() if k not in ("step", "about")}
-        rows.append({**row, "time_ms": now, "payload": json.dumps(e["about"]) if "about" in e else ""})
+        rows.append({**row, "time_ms": now, **({"payload": json.dumps(e["about"])} if "about" in e else {})})
     return EventBatch.rows(rows)
 
 
@@ -75,7 +76,7 @@ def random_log(n: int, n_users: int, n_items: int, seed: int = 0) -> EventBatch:
             {"author_id": f"a{i % 7}", "topics": [f"t{i % 11}", f"t{k}"], "publish_ms": START_MS, "lang": f"l{k}"}
         )
         if kind_ >= Kind.ITEM
-        else ""
+        else f"query {k}"
         for i, k, kind_ in zip(item.tolist(), g.integers(0, 5, n).tolist(), kind.tolist(), strict=True)
     ]
     return EventBatch.of(

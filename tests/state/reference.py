@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from feedmill.core.batches import LANES
+from feedmill.core.batches import LANES, QUERY_LANES
 from feedmill.core.events import N_COUNTED, EventBatch, Kind
 from feedmill.state import CROSS, StateConfig
 
@@ -26,15 +26,24 @@ class Reference:
     def __init__(self, config: StateConfig) -> None:
         self.config = config
         self.behaviour: list[tuple[Row, str, list[str]]] = []  # with the item's author and topics at that time
+        self.searches: list[Row] = []
         self.about: dict[str, dict[str, Any]] = {}
+        self.last_author: dict[str, str] = {}
 
     def fold(self, events: Iterable[Row]) -> None:
         for e in events:
             if e["kind"] == Kind.ITEM and e["item_id"]:
                 keys = json.loads(e["payload"])
+                if author := str(keys.get("author_id", "")):
+                    self.last_author[e["item_id"]] = author if not keys.get("deleted") else self.last(e["item_id"])
                 self.about[e["item_id"]] = {} if keys.get("deleted") else {**self.about.get(e["item_id"], {}), **keys}
+            elif e["kind"] == Kind.SEARCH:
+                self.searches.append(e)
             elif 0 <= e["kind"] < N_COUNTED:
                 self.behaviour.append((e, self.author(e["item_id"]), self.topics(e["item_id"])))
+
+    def last(self, item: str) -> str:
+        return self.last_author.get(item, "")
 
     def author(self, item: str) -> str:
         return str(self.about.get(item, {}).get("author_id", ""))
@@ -43,14 +52,18 @@ class Reference:
         return list(dict.fromkeys(self.about.get(item, {}).get("topics", [])))[:8]
 
     def history(self, user: str, lane: str) -> list[tuple[str, int]]:
-        """(item, time) newest first; the same item twice in a row is one visit."""
+        """(item or query, time) newest first; the same twice in a row is one visit."""
+        if lane in QUERY_LANES:
+            entries = [(e, e["payload"].strip()[:256].rstrip()) for e in self.searches]
+        else:
+            entries = [(e, e["item_id"]) for e, _, _ in self.behaviour if e["kind"] in LANES[lane]]
         visits: list[tuple[str, int]] = []
-        for e, _, _ in self.behaviour:
-            if user and e["user_id"] == user and e["item_id"] and e["kind"] in LANES[lane]:
-                if visits and visits[-1][0] == e["item_id"]:
-                    visits[-1] = (e["item_id"], max(visits[-1][1], e["time_ms"]))
+        for e, what in entries:
+            if user and e["user_id"] == user and what:
+                if visits and visits[-1][0] == what:
+                    visits[-1] = (what, max(visits[-1][1], e["time_ms"]))
                 else:
-                    visits.append((e["item_id"], e["time_ms"]))
+                    visits.append((what, e["time_ms"]))
         return visits[::-1][: self.config.history_len]
 
     def seen(self, user: str) -> set[str]:

@@ -180,3 +180,52 @@ def test_answers_are_as_of_their_place_in_a_batch() -> None:
     assert [state.catalogue.values("city", "user")[code] for code in probed.users.profile[:, 0]] == [
         "", "Ulm", "Ulm", "Ulm", "Ulm", "Bonn",
     ]  # fmt: skip
+
+
+def test_described_says_which_items_changed_since(monkeypatch: pytest.MonkeyPatch) -> None:
+    state = State()
+    described = state.catalogue.described
+    assert described.since(0).tolist() == []  # type: ignore[union-attr]
+    for item in ("a", "b", "a", ""):
+        describe(state, {"title": "T"}, item)
+    describe(state, {"city": "Ulm"}, user="u")
+    assert described.n == 3
+    assert described.since(0).tolist() == [1, 2]  # type: ignore[union-attr]
+    assert described.since(2).tolist() == [1]  # type: ignore[union-attr]
+    assert described.since(3).tolist() == []  # type: ignore[union-attr]
+
+
+@given(st.lists(st.lists(st.integers(1, 9), max_size=30), max_size=12), st.integers(0, 50))
+def test_what_is_forgotten_is_said_to_be(batches: list[list[int]], since: int) -> None:
+    from feedmill.state import described as module
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "ROOM", 16)
+        described, everything = module.Described(), [row for rows in batches for row in rows]
+        for rows in batches:
+            described.note(rows)
+        since = min(since, len(everything))
+        got = described.since(since)
+        if len(everything) - since > 16:
+            assert got is None
+        else:
+            assert got is not None
+            assert got.tolist() == sorted(set(everything[since:]))
+
+
+def test_numbers_of_users_are_parsed_once_and_nan_where_there_are_none() -> None:
+    state = State()
+    with pytest.raises(NotFoundError, match="age"):
+        state.catalogue.user_numbers("age")
+    texts = ["31", 31, 4.5, "old", " 7 ", "1_0", "inf", "nan", "1e99", True, "-2e3"]
+    for k, age in enumerate(texts):
+        describe(state, {"age": age}, user=f"u{k}")
+    wanted = [np.nan, 31, 31, 4.5, np.nan, 7, np.nan, np.nan, np.nan, np.nan, np.nan, -2000]
+    np.testing.assert_array_equal(state.catalogue.user_numbers("age"), np.array(wanted, np.float32))
+    assert state.catalogue.numbers("age", of="user") is state.catalogue.numbers("age", of="user")
+    describe(state, {"age": 99}, user="new")
+    describe(state, {"other": 1}, user="without")
+    numbers = state.catalogue.user_numbers("age")
+    assert numbers.dtype == np.float32
+    np.testing.assert_array_equal(numbers[-2:], [99, np.nan])
+    assert state.catalogue.values("age", of="user", since=11) == ["99"]

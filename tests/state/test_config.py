@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from feedmill.core.batches import LANES
+from feedmill.core.batches import LANES, QUERY_LANES
 from feedmill.core.config import convert
 from feedmill.core.errors import ConfigError
 from feedmill.core.events import EventBatch, Kind
@@ -59,6 +59,12 @@ def test_the_settings_hash_is_of_what_is_kept() -> None:
 def test_every_kind_enters_the_lanes_that_core_says() -> None:
     for kind in Kind:
         state = State()
-        state.fold(EventBatch.of({"kind": [int(kind)], "user_id": "u", "item_id": "a"}))
+        state.fold(EventBatch.of({"kind": [int(kind)], "user_id": "u", "item_id": "a", "payload": '{"x": 1}'}))
         view = state.view("u", 0)
         assert [lane for lane in LANES if len(view.recent(lane))] == [n for n, kinds in LANES.items() if kind in kinds]
+
+
+def test_lanes_of_queries_take_nothing_but_searches() -> None:
+    """The kernel looks up the rows of other kinds as items."""
+    assert all((kinds == (Kind.SEARCH,)) == (lane in QUERY_LANES) for lane, kinds in LANES.items())
+    assert all(Kind.SEARCH not in kinds for lane, kinds in LANES.items() if lane not in QUERY_LANES)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feedmill.core.batches import LANE_ROW, LANES, ProbeBatch
+from feedmill.core.batches import LANE_ROW, LANES, QUERY_LANES, ProbeBatch
 from feedmill.core.errors import DataError
 from feedmill.core.events import EventBatch, Kind
 from feedmill.state import CROSS, Probed, State, StateConfig, match
@@ -37,6 +37,7 @@ def same_state(a: State, b: State) -> None:
         np.testing.assert_array_equal(array, right[name], err_msg=name, strict=True)
     assert a.users.ids() == b.users.ids()
     assert a.items.ids() == b.items.ids()
+    assert a.queries.ids() == b.queries.ids()
     assert (a.offset, a.newest_ms, a.catalogue.titles) == (b.offset, b.newest_ms, b.catalogue.titles)
 
 
@@ -49,7 +50,8 @@ def check(probed: Probed, state: State, reference: Reference, r: int) -> None:
     np.testing.assert_allclose(users.counts[r], reference.counts("user", user, time_ms), **close)
     for lane in LANES:
         wanted = reference.history(user, lane)
-        np.testing.assert_array_equal(users.recent(lane, r), state.items.rows([i for i, _ in wanted]))
+        ids = state.queries if lane in QUERY_LANES else state.items
+        np.testing.assert_array_equal(users.recent(lane, r), ids.rows([i for i, _ in wanted]))
         np.testing.assert_array_equal(users.history_ms[r, LANE_ROW[lane], : len(wanted)], [t for _, t in wanted])
     for c in np.flatnonzero(probed.request_of == r):
         row = int(probed.item[c])
@@ -78,6 +80,8 @@ def test_every_answer_is_what_the_definitions_say(drawn: list[dict[str, Any]], d
         folded = upto
         check(probed, state, reference, r)
     reference.fold(rows[folded:])
+    known = state.catalogue
+    assert known.authors.ids(known.last_author) == [reference.last(item) for item in state.items.ids()]
     for user in set(state.users.ids()[1:]):
         wanted = np.sort(state.items.rows(sorted(reference.seen(user))))
         np.testing.assert_array_equal(state.seen(state.users.row(user)), wanted)
@@ -233,7 +237,46 @@ def test_lanes_that_are_not_wanted_come_back_empty_and_change_no_answer() -> Non
 
 def test_the_kernel_numbers_the_lanes_as_core_does() -> None:
     lanes = {"clicked": match.CLICKED, "liked": match.LIKED, "shown": match.SHOWN, "disliked": match.DISLIKED}
-    assert lanes == LANE_ROW
+    assert lanes.items() <= LANE_ROW.items()
+
+
+def test_a_follow_is_a_like_too_and_a_search_is_of_its_text() -> None:
+    """Searches are told apart by their trimmed text; they are no item, count nothing and are not seen."""
+    state = State()
+    follow = {"kind": Kind.FOLLOW, "user_id": "u", "item_id": "a", "time_ms": 10}
+    texts = ["cats", " cats ", "\n", "dogs", "cats", "x" * 400]
+    searches = [{"kind": Kind.SEARCH, "user_id": "u", "payload": t, "time_ms": 20 + i} for i, t in enumerate(texts)]
+    state.fold(EventBatch.rows([follow, *searches]))
+    view = state.view("u", 99)
+    assert view.recent("liked").tolist() == view.recent("followed").tolist() == [1]
+    assert state.queries.ids(view.recent("searched")) == ["x" * 256, "cats", "dogs", "cats"]
+    assert view.history_ms[0, LANE_ROW["searched"], :4].tolist() == [25, 24, 23, 21]
+    assert state.items.ids() == ["", "a"]
+    assert state.seen(1).tolist() == [1]
+    assert state.totals("impression.all", np.array([1], np.int32)).tolist() == [0.0]
+    assert np.isfinite(state.probe(view, np.array([1], np.int32)).item_counts).all()
+
+
+def test_queries_beyond_the_most_enter_no_history_however_the_log_is_cut() -> None:
+    events = EventBatch.of({"kind": int(Kind.SEARCH), "user_id": "u", "payload": ["a", "b", "c", "b", "a"]})
+    whole, pieces = State(StateConfig(max_queries=2)), State(StateConfig(max_queries=2))
+    whole.fold(events)
+    for i in range(5):
+        pieces.fold(events[i : i + 1])
+    same_state(whole, pieces)
+    assert whole.queries.ids(whole.view("u", 0).recent("searched")) == ["a", "b", "a"]
+
+
+def test_a_batch_of_many_searches_reads_no_item_that_is_not_there() -> None:
+    """The rows of queries run past those of items: nothing may be looked up by them."""
+    n = 5_000
+    state = State()
+    columns = {"kind": int(Kind.SEARCH), "payload": [f"q{k}" for k in range(n)], "user_id": [f"u{k}" for k in range(n)]}
+    state.fold(EventBatch.of(columns))
+    assert len(state.queries) == n + 1
+    view = state.view("u4999", 0)
+    assert state.queries.ids(view.recent("searched")) == ["q4999"]
+    assert len(state.probe(view, np.zeros(0, np.int32))) == 0
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,15 @@ def test_rows_are_the_order_of_first_appearance(ids: list[str]) -> None:
     assert rows.dtype == np.int32
 
 
+@given(texts, st.integers(0, 10))
+def test_ids_past_the_most_stay_unknown(ids: list[str], most: int) -> None:
+    known = IdMap(most=most)
+    rows = known.rows(pa.array(ids, pa.string()), grow=True)
+    kept = list(dict.fromkeys(text for text in ids if text))[:most]
+    assert known.ids() == ["", *kept]
+    assert known.ids(rows) == [text if text in kept else "" for text in ids]
+
+
 @given(texts, st.integers(0, 200))
 def test_one_batch_two_batches_and_single_ids_give_the_same_rows(ids: list[str], cut: int) -> None:
     maps = [IdMap(), IdMap(), IdMap(), IdMap()]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from feedmill.core.errors import ArtifactError
+from feedmill.core.errors import ArtifactError, ConfigError
 from feedmill.core.events import EventBatch, Kind
 from feedmill.log.memory import MemoryLog
 from feedmill.state import Probed, State, StateConfig
@@ -55,6 +56,7 @@ def test_a_snapshot_comes_back_whole_and_goes_on_as_if_never_left(
     same(answer(state), answer(back))
     assert back.catalogue.n_malformed == state.catalogue.n_malformed
     assert back.catalogue.values("lang") == state.catalogue.values("lang")
+    assert len(back.queries) == 6
     assert back.settings_hash == state.settings_hash
     more = random_log(1_000, n_users=50, n_items=300, seed=4)
     for each in (state, back):
@@ -113,6 +115,40 @@ def test_what_feedmill_did_not_write_is_refused(state: State, tmp_path: Path) ->
     (place / "manifest.json").write_text("[]")
     with pytest.raises(ArtifactError, match="cannot be read"):
         State.load(tmp_path)
+
+
+def test_snapshots_of_the_layout_before_are_refused(state: State, tmp_path: Path) -> None:
+    place = state.save(tmp_path)
+    manifest = json.loads((place / "manifest.json").read_text())
+    about = json.dumps({**manifest["about"], "version": 1}).encode()
+    sealed = {"about": json.loads(about), "sha256": hashlib.sha256(about).hexdigest()}
+    (place / "manifest.json").write_text(json.dumps(sealed))
+    with pytest.raises(ArtifactError, match="version 1"):
+        State.load(tmp_path)
+
+
+def test_rare_histories_survive_the_growth_of_the_tables() -> None:
+    """Rows of users who never follow or search are not copied when the arrays grow."""
+    events = random_log(3_000, n_users=600, n_items=50, seed=8)
+    at_once, one_by_one = State(SMALL), State(SMALL)
+    at_once.fold(events)
+    for start in range(0, 3_000, 50):
+        one_by_one.fold(events[start : start + 50])
+    same_state(at_once, one_by_one)
+    assert (at_once.tables.live()["heads"][:, 4:6].sum(0) > 50).all()
+
+
+def test_totals_are_the_undecayed_counters() -> None:
+    state = State()
+    state.fold(
+        EventBatch.of({"kind": [0, 0, 1], "user_id": "u", "item_id": ["a", "b", "b"], "time_ms": [1, 2, 10**12]})
+    )
+    rows = np.array([-1, 0, 1, 2, 3, 99], np.int32)
+    assert state.totals("impression.all", rows).tolist() == [0, 0, 1, 1, 0, 0]
+    assert state.totals("click.all", rows).tolist() == [0, 0, 0, 1, 0, 0]
+    for name in ("click.1d", "share.all"):
+        with pytest.raises(ConfigError, match="no total"):
+            state.totals(name, rows)
 
 
 def test_restore_goes_on_from_the_snapshot(

@@ -14,7 +14,7 @@ if os.access(sys.prefix, os.W_OK):
 import typer
 from rich.markup import escape
 
-from feedmill.cli import bench, data, demo, doctor, feed, learn, models, start
+from feedmill.cli import bench, data, demo, doctor, feed, learn, models, start, tune
 from feedmill.cli.options import interruptible
 from feedmill.core.errors import FeedmillError
 from feedmill.core.progress import console
@@ -28,7 +28,7 @@ app = typer.Typer(
     epilog="Start with: feedmill demo. Or, on your own log: init, ingest, train, evaluate, serve.",
 )
 for command in (
-    *(demo.demo, start.init, start.config, data.ingest, learn.train, learn.evaluate),
+    *(demo.demo, start.init, start.config, data.ingest, learn.train, learn.evaluate, tune.tune),
     *(feed.serve, feed.recommend, feed.trace, doctor.doctor),
 ):
     app.command()(interruptible(command))

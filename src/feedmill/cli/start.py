@@ -98,11 +98,12 @@ def _trained(at: Workspace) -> list[tuple[str, Any, str]]:
     towers = [k for k, v in at.raw.get("train", {}).items() if isinstance(v, dict)]
     out = list(explain(at.section("train", TrainConfig, towers), "train"))
     plans = Plans.of(at)
-    blocks = [(f"train.{name}", *pair) for name, pair in plans.towers.items()]
+    for name, plan in (*plans.towers.items(), *plans.texts.items()):
+        out.append((f"train.{name}.kind", plan.kind, ""))
+        for where, part in plan.explained():
+            out.extend(explain(part, where))
     if plans.ranker is not None:
-        blocks.append(("rank", plans.ranker, plans.fitting))
-    for where, chosen, fitting in blocks:
-        out.append((f"{where}.kind", chosen.kind, ""))
-        out.extend(explain(chosen.config, where))
-        out.extend(explain(fitting, where))
+        out.append(("rank.kind", plans.ranker.kind, ""))
+        out.extend(explain(plans.ranker.config, "rank"))
+        out.extend(explain(plans.fitting, "rank"))
     return out

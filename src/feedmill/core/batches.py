@@ -20,14 +20,18 @@ Floats = NDArray[np.float32]
 Times = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
-# The four recent histories the state keeps of each user, and the kinds of event that enter each.
+# The recent histories the state keeps of each user, and the kinds of event that enter each; a kind may enter several.
 LANES: dict[str, tuple[Kind, ...]] = {
     "clicked": (Kind.CLICK, Kind.WATCH, Kind.FINISH),
     "liked": (Kind.LIKE, Kind.FAVOURITE, Kind.SHARE, Kind.COMMENT, Kind.FOLLOW),
     "shown": (Kind.IMPRESSION,),
     "disliked": (Kind.DISLIKE,),
+    "followed": (Kind.FOLLOW,),  # items whose author is followed
+    "searched": (Kind.SEARCH,),
 }
 LANE_ROW = {name: i for i, name in enumerate(LANES)}
+QUERY_LANES = ("searched",)  # their entries are rows of State.queries
+ITEM_LANES = tuple(name for name in LANES if name not in QUERY_LANES)  # those of all others are item rows
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,7 +41,8 @@ class UserColumns:
     Attributes:
         row: int32[R], 0 for a user the log has never seen.
         time_ms: int64[R], the time of the request.
-        history: int32[R, L, T] item rows by lane (``LANES``), newest first, padded with 0.
+        history: int32[R, L, T] item rows by lane (``LANES``), newest first, padded with 0; in ``QUERY_LANES`` rows of
+            ``State.queries`` instead.
         history_ms: int64[R, L, T] when, 0 where padded.
         counts: float32[R, n_selected] the user's counters, decayed to ``time_ms`` (named by StateConfig.counts).
         profile: int32[R, P] codes of the user's attributes, 0 = unknown.
@@ -54,7 +59,7 @@ class UserColumns:
         return len(self.row)
 
     def recent(self, lane: str, at: int = 0) -> Rows:
-        """Item rows of one lane of request ``at``, newest first, without padding."""
+        """Rows of one lane of request ``at``, newest first, without padding."""
         rows: Rows = self.history[at, LANE_ROW[lane]]
         return rows[rows > 0]
 

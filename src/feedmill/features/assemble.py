@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from feedmill.core.batches import LANE_ROW, Floats, Rows
+from feedmill.core.batches import LANE_ROW, QUERY_LANES, Floats, Rows
 from feedmill.core.protocols import Arrays
 from feedmill.features.quantile import with_powers
+from feedmill.features.searches import IDS_PER_SEARCH, search_ids
 from feedmill.features.spec import FeatureSpec, Field, Numeric
-from feedmill.state import CROSS, Catalogue, Probed
+from feedmill.state import CROSS, Catalogue, Probed, State
 
 HOUR_MS = 3_600_000
 
@@ -36,27 +37,27 @@ class FeatureBatch:
     request_of: NDArray[np.int64]
 
 
-def assemble(spec: FeatureSpec, arrays: Arrays, catalogue: Catalogue, probed: Probed) -> FeatureBatch:
+def assemble(spec: FeatureSpec, arrays: Arrays, state: State, probed: Probed) -> FeatureBatch:
     """State, as of each request -> features.
 
     Args:
         arrays: what ``features.fit`` learned: ``slots.<table>``, ``edges``, ``prior``.
     """
     return FeatureBatch(
-        ids(spec, arrays, catalogue, probed, "user"),
-        numerics(spec, arrays, probed, "user"),
-        ids(spec, arrays, catalogue, probed, "item"),
-        numerics(spec, arrays, probed, "item"),
+        ids(spec, arrays, state, probed, "user"),
+        numerics(spec, arrays, state, probed, "user"),
+        ids(spec, arrays, state, probed, "item"),
+        numerics(spec, arrays, state, probed, "item"),
         probed.request_of.astype(np.int64),
     )
 
 
-def ids(spec: FeatureSpec, arrays: Arrays, catalogue: Catalogue, probed: Probed, side: str) -> Rows:
+def ids(spec: FeatureSpec, arrays: Arrays, state: State, probed: Probed, side: str) -> Rows:
     """int32[n, W] rows of the fused table for one side; ids unknown at training time give row 0."""
     offsets = spec.offsets()
     columns = []
     for field in spec.side(side):
-        rows = raw_ids(field, catalogue, probed)
+        rows = raw_ids(field, state, probed)
         slots = arrays[f"slots.{field.table}"]
         slot = np.where(rows < len(slots), slots[np.minimum(rows, len(slots) - 1)], 0)
         columns.append(np.where(slot > 0, slot + offsets[field.table], 0).astype(np.int32))
@@ -64,20 +65,34 @@ def ids(spec: FeatureSpec, arrays: Arrays, catalogue: Catalogue, probed: Probed,
     return np.ascontiguousarray(np.hstack(columns)) if columns else np.zeros((n, 0), np.int32)
 
 
-def raw_ids(field: Field, catalogue: Catalogue, probed: Probed) -> Rows:
+def raw_ids(field: Field, state: State, probed: Probed) -> Rows:
     """int32[n, width] state rows or attribute codes of one field, before rare ids are dropped."""
     users, item = probed.users, probed.item
     name = field.source.partition(".")[2]
     if field.source in _SOURCES:
-        return _SOURCES[field.source](catalogue, probed)
+        return _SOURCES[field.source](state.catalogue, probed)
+    if name in QUERY_LANES:
+        return search_ids(
+            state,
+            _widen(users.history[:, LANE_ROW[name], : field.width // IDS_PER_SEARCH], field.width // IDS_PER_SEARCH),
+        )
     if name in LANE_ROW:
-        return users.history[:, LANE_ROW[name], : field.width]
+        return _widen(users.history[:, LANE_ROW[name], : field.width], field.width)
     if field.side == "item":
-        return catalogue.item_codes(name)[item][:, None]
+        return state.catalogue.item_codes(name)[item][:, None]
+    return profile(state.catalogue, probed, name)[:, None]
+
+
+def profile(catalogue: Catalogue, probed: Probed, name: str) -> Rows:
+    """int32[R] codes of one attribute of the users, 0 where the requests did not know it yet."""
     at = catalogue.user_attributes.index(name)
-    if at >= users.profile.shape[1]:
-        return np.zeros((len(users), 1), np.int32)
-    return users.profile[:, at : at + 1]
+    known = probed.users.profile
+    return known[:, at] if at < known.shape[1] else np.zeros(len(known), np.int32)
+
+
+def _widen(rows: Rows, width: int) -> Rows:
+    """Padded with 0 where the state keeps less than the spec reads."""
+    return rows if rows.shape[1] == width else np.pad(rows, ((0, 0), (0, width - rows.shape[1])))
 
 
 _SOURCES: dict[str, Callable[[Catalogue, Probed], Rows]] = {
@@ -91,18 +106,22 @@ _SOURCES: dict[str, Callable[[Catalogue, Probed], Rows]] = {
 }
 
 
-def numerics(spec: FeatureSpec, arrays: Arrays, probed: Probed, side: str) -> Floats:
+def numerics(spec: FeatureSpec, arrays: Arrays, state: State, probed: Probed, side: str) -> Floats:
     """float32[n, 3 N] normalised numbers of one side."""
     chosen = [i for i, numeric in enumerate(spec.numerics) if numeric.side == side]
     values = np.empty((len(chosen), len(probed.users) if side == "user" else len(probed.item)), np.float32)
     for row, i in enumerate(chosen):
-        values[row] = raw_numeric(spec, spec.numerics[i], probed, float(arrays["prior"][i]))
+        values[row] = raw_numeric(spec, spec.numerics[i], state, probed, float(arrays["prior"][i]))
     return with_powers(values, arrays["edges"][chosen])
 
 
-def raw_numeric(spec: FeatureSpec, numeric: Numeric, probed: Probed, prior: float) -> Floats:
+def raw_numeric(spec: FeatureSpec, numeric: Numeric, state: State, probed: Probed, prior: float) -> Floats:
     """float32[n] of one source, in the unit the state keeps it in; a rate is pulled towards its prior."""
     entity, _, rest = numeric.source.partition(".")
+    if entity == "example":  # requests that are served are newer than what was learned from: 0
+        return (np.maximum(spec.until_ms - probed.users.time_ms, 0) / 1e3).astype(np.float32)
+    if entity == "attribute":
+        return state.catalogue.numbers(rest, of="user")[profile(state.catalogue, probed, rest)]
     if entity == "cross":
         values = probed.cross[:, CROSS.index(rest)]
         return np.where(np.isnan(values), np.float32(np.inf), values) if rest.endswith("_last_s") else values

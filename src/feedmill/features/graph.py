@@ -42,13 +42,12 @@ class Graph:
         if len(self._table) != self.spec.n_rows:
             raise ArtifactError(f"an embedding table of {len(self._table)} rows", f"{self.spec.n_rows}", "train again")
         self._starts = {s: np.array(self.spec.starts(s), np.int32) for s in ("user", "item")}
-        self._session = _session(part.blobs["dense.onnx"])
+        self._session = session(part.blobs["dense.onnx"])
         self._inputs = {i.name for i in self._session.get_inputs()}
 
     def users(self, user: UserColumns) -> Floats:
         """float32[R, D] vectors of users, for models with a user tower."""
-        none = np.zeros(0, np.int32)
-        return self._run(self._state.probe(user, none))
+        return self._run(Probed.of_users(user, self._state.count_names))
 
     def score(self, user: UserColumns, items: Rows) -> Floats:
         """float32[C, H] probabilities of candidate rows for one user (R = 1)."""
@@ -57,7 +56,7 @@ class Graph:
         return self._run(self._state.probe(user, items))
 
     def _run(self, probed: Probed) -> Floats:
-        batch = assemble(self.spec, self._arrays, self._state.catalogue, probed)
+        batch = assemble(self.spec, self._arrays, self._state, probed)
         feeds: dict[str, NDArray[Any]] = {
             "user": pool(self._table, batch.user_ids, self._starts["user"]),
             "user_numeric": batch.user_numeric,
@@ -69,7 +68,7 @@ class Graph:
         return np.asarray(out, np.float32)
 
 
-def _session(blob: bytes) -> onnxruntime.InferenceSession:
+def session(blob: bytes) -> onnxruntime.InferenceSession:
     """One thread and no spinning: a worker is a process, and the other core belongs to the next one."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from feedmill.core.batches import LANES
+from feedmill.core.batches import ITEM_LANES, QUERY_LANES
 from feedmill.core.config import Config
 from feedmill.core.errors import ArtifactError
 
@@ -36,6 +36,27 @@ class FeaturesConfig(Config, frozen=True):
     prior_count: Annotated[float, Meta(gt=0, description="strength of a rate's prior, in events")] = 20.0
     n_quantiles: Annotated[int, Meta(ge=2, le=1024, description="edges of the quantile normalisation")] = 64
     min_count: Annotated[int, Meta(ge=1, description="ids seen less often share the zero vector")] = 2
+    top_items: Annotated[
+        int, Meta(ge=0, description="only so many of the most frequent items have a vector of their own; 0 = all")
+    ] = 0
+    separate_items: Annotated[
+        bool, Meta(description="the candidate's id has another table than the items of histories")
+    ] = False
+    only: Annotated[
+        tuple[str, ...], Meta(description='sources of fields to keep, such as "user.clicked" or "item.*"; none = all')
+    ] = ()
+    leave_out: Annotated[tuple[str, ...], Meta(description="sources of fields to leave out, in the same words")] = ()
+    numbers: Annotated[
+        Literal["all", "static", "user", "none"],
+        Meta(description="static: the user's, and those of items that do not change between publishes (for towers)"),
+    ] = "all"
+    numeric_attributes: Annotated[
+        tuple[str, ...], Meta(description="user attributes to read as numbers too, such as age; with powers")
+    ] = ()
+    example_age: Annotated[
+        bool, Meta(description="the age of an example in training, 0 when served: what is new is told from what is old")
+    ] = False
+    searches: Annotated[int, Meta(ge=0, le=50, description="the user's newest searches, as the average of words")] = 0
 
 
 class Field(msgspec.Struct, frozen=True):
@@ -49,7 +70,8 @@ class Field(msgspec.Struct, frozen=True):
 
 
 class Numeric(msgspec.Struct, frozen=True):
-    """One number from ``source``: "item.click.1d", "cross.author_last_s" or "rate.item.like.all/click.all"."""
+    """One number from ``source``: "item.click.1d", "cross.author_last_s", "rate.item.like.all/click.all", the user's
+    "attribute.age", or "example.age_s"."""
 
     source: str
     side: Literal["user", "item"]
@@ -61,6 +83,7 @@ class FeatureSpec(msgspec.Struct, frozen=True):
     Attributes:
         tables: table name -> rows in the fused embedding table, zero vector not counted.
         state_hash: what the state counted when the spec was fitted; a state that counts otherwise is refused.
+        until_ms: time of the newest event the spec was fitted on, which example ages count back from; 0 if none does.
     """
 
     fields: tuple[Field, ...]
@@ -69,6 +92,7 @@ class FeatureSpec(msgspec.Struct, frozen=True):
     n_quantiles: int
     prior_count: float
     state_hash: str
+    until_ms: int = 0
 
     @property
     def hash(self) -> str:
@@ -127,8 +151,12 @@ def lanes(config: FeaturesConfig) -> list[tuple[str, int]]:
     from feedmill.core.errors import ConfigError
 
     for lane in config.histories:
-        if lane not in LANES:
-            raise ConfigError(f'features.histories: no lane "{lane}"', f"one of {list(LANES)}", nearest(lane, LANES))
+        if lane in QUERY_LANES:
+            raise ConfigError(f'features.histories: "{lane}" holds queries', f"a lane of items: {list(ITEM_LANES)}")
+        if lane not in ITEM_LANES:
+            raise ConfigError(
+                f'features.histories: no lane "{lane}"', f"one of {list(ITEM_LANES)}", nearest(lane, ITEM_LANES)
+            )
     return [(lane, n) for lane, lengths in config.histories.items() for n in lengths]
 
 

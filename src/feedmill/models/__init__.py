@@ -6,5 +6,12 @@ from feedmill.core.registry import Registry
 RANKERS: Registry[RankingModel] = Registry("ranker", {"mmoe": "feedmill.models.mmoe:MMoERanker"})
 """Rankers by ``kind`` in ``[rank]``."""
 
-TOWERS: Registry[object] = Registry("tower", {"two_tower": "feedmill.models.two_tower:TwoTower"})
+TOWERS: Registry[object] = Registry(
+    "tower",
+    {
+        "two_tower": "feedmill.models.two_tower:TwoTower",
+        "youtube": "feedmill.models.youtube:YouTube",
+        "matrix": "feedmill.models.matrix:Matrix",
+    },
+)
 """Retrieval models by ``model`` in a channel of kind "vector"."""

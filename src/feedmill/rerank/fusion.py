@@ -50,7 +50,7 @@ def fuse(candidates: CandidateBatch, config: FusionConfig) -> Floats:
     """float32[C]; a candidate with a score missing (NaN) sinks to the lowest float32.
 
     When no head of the ranker is there (no model yet, or no time for it), the pre-rank score is the value,
-    and failing that the reciprocal ranks in the channels, added up.
+    failing that what a weighted merge gave, and failing that the reciprocal ranks in the channels, added up.
     """
     ranked = {h: candidates.score(h) for h in candidates.heads if h != PRERANK or h in config.weights}
     weights = config.weights or dict.fromkeys(ranked, 1.0)
@@ -58,6 +58,8 @@ def fuse(candidates: CandidateBatch, config: FusionConfig) -> Floats:
     if not any(h != PRERANK for h in used):
         if PRERANK in candidates.heads:
             return finite(candidates.score(PRERANK))
+        if candidates.value.any():
+            return finite(candidates.value)
         return reciprocal_ranks(candidates)
     w = np.array([weights[h] for h in used])
     p = np.column_stack([ranked[h] for h in used]).astype(np.float64)

@@ -13,6 +13,14 @@ CHANNELS: Registry[Any] = Registry(
         "popular": "feedmill.retrieval.popular:PopularChannel",
         "itemcf": "feedmill.retrieval.itemcf:ItemCFChannel",
         "vector": "feedmill.retrieval.vector:VectorChannel",
+        "followed": "feedmill.retrieval.followed:FollowedChannel",
+        "topic": "feedmill.retrieval.topic:TopicChannel",
+        "author": "feedmill.retrieval.author:AuthorChannel",
+        "city": "feedmill.retrieval.city:CityChannel",
+        "segment": "feedmill.retrieval.segment:SegmentChannel",
+        "fresh": "feedmill.retrieval.fresh:FreshChannel",
+        "unshown": "feedmill.retrieval.unshown:UnshownChannel",
+        "text": "feedmill.retrieval.text:TextChannel",
     },
 )
 

@@ -13,7 +13,7 @@ from msgspec import Meta, field
 from numba import njit
 from numpy.typing import NDArray
 
-from feedmill.core.batches import LANES, CandidateBatch, Floats, Rows, UserColumns
+from feedmill.core.batches import ITEM_LANES, QUERY_LANES, CandidateBatch, Floats, Rows, UserColumns
 from feedmill.core.config import Config, nearest
 from feedmill.core.protocols import Arrays
 from feedmill.retrieval.topk import best_first, offer
@@ -25,7 +25,7 @@ class LookupConfig(Config, frozen=True, kw_only=True):
     last_n: Annotated[int, Meta(ge=1, le=1000, description="recent items of each lane that are looked up")] = 50
     lanes: Annotated[
         dict[str, Annotated[float, Meta(ge=0)]],
-        Meta(min_length=1, description=f"weight of each recent history: {', '.join(LANES)}"),
+        Meta(min_length=1, description=f"weight of each recent history: {', '.join(ITEM_LANES)}"),
     ] = field(default_factory=lambda: {"clicked": 1.0})
     recency: Annotated[
         float,
@@ -34,8 +34,10 @@ class LookupConfig(Config, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         for lane in self.lanes:
-            if lane not in LANES:
-                raise ValueError(f'no lane "{lane}", one of {list(LANES)} {nearest(lane, LANES)}'.rstrip())
+            if lane in QUERY_LANES:
+                raise ValueError(f'the lane "{lane}" holds queries, not items; one of {list(ITEM_LANES)}')
+            if lane not in ITEM_LANES:
+                raise ValueError(f'no lane "{lane}", one of {list(ITEM_LANES)} {nearest(lane, ITEM_LANES)}'.rstrip())
 
 
 class NeighbourLookup:

@@ -7,9 +7,14 @@ does not notice a change here: after editing this file, empty the cache.
 
 from __future__ import annotations
 
+import numpy as np
 from numba import njit
 
 from feedmill.core.batches import Floats, Rows
+
+BITS = 19  # float32 bits below a histogram bucket: 16 buckets per doubling
+BUCKETS = 1 << (31 - BITS)  # for all numbers >= 0
+
 
 
 @njit(cache=True, nogil=True)
@@ -64,3 +69,40 @@ def best_first(rows: Rows, scores: Floats, n: int) -> None:
         row, score = rows[end], scores[end]
         rows[end], scores[end] = rows[0], scores[0]
         sink(rows, scores, end, row, score)
+
+
+@njit(cache=True, nogil=True)
+def least(bits: Rows, n: int, k: int, counts: Rows) -> int:
+    """A lower bound of the k-th largest of n numbers >= 0, all as the bits of float32, which sort alike.
+
+    One histogram by leading bits: a heap that saw every number would take twice the time of all the rest.
+
+    Args:
+        counts: int32[BUCKETS] of scratch.
+    """
+    counts[:] = 0
+    for t in range(n):
+        counts[bits[t] >> BITS] += 1
+    above = 0
+    for bucket in range(len(counts) - 1, -1, -1):
+        above += counts[bucket]
+        if above >= k:
+            return max(bucket << BITS, 1)
+    return 1
+
+
+@njit(cache=True, nogil=True)
+def keep_best(n: int, places: Rows, found: Floats, names: Rows, rows: Rows, scores: Floats, counts: Rows) -> None:
+    """Fill ``rows`` and ``scores`` with the best k of n scores, best first; what is not above 0 is left out.
+
+    Args:
+        places: int32[>= n] of each score, which ``names`` makes a row of.
+        found: float32[>= n] >= 0.
+        counts: int32[BUCKETS] of scratch.
+    """
+    bits, k, n_kept = found.view(np.int32), len(rows), 0
+    low = least(bits, n, k, counts) if n > 4 * k else 1
+    for t in range(n):
+        if bits[t] >= low:
+            n_kept = offer(rows, scores, n_kept, names[places[t]], found[t])
+    best_first(rows, scores, n_kept)

@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, Response
 
 from feedmill.core.request import to_json
-from feedmill.serve.bodies import MB, FeedBody, convert, parse, read
+from feedmill.serve.bodies import MB, FeedBody, SearchBody, SimilarQuery, convert, parse, query, read
 from feedmill.serve.engine import Engine
 from feedmill.serve.events import to_batch
 from feedmill.serve.home import HOME
@@ -63,6 +63,15 @@ def create_app(engine: Engine) -> FastAPI:
     async def events(request: Request) -> Response:
         return _json(await _in_thread(_append, engine, await read(request, EVENTS_LIMIT)))
 
+    @app.post("/v1/search")
+    async def search(request: Request) -> Response:
+        return _json(await _in_thread(_search, engine, await read(request, FEED_LIMIT)))
+
+    @app.get("/v1/similar/{item_id:path}")
+    async def similar(item_id: str, request: Request) -> Response:
+        body = convert(query(request), SimilarQuery)
+        return _json(await _in_thread(lambda: to_json(engine.similar(item_id, body.n))))
+
     @app.get("/v1/trace/{request_id}")
     async def trace(request_id: str) -> Response:
         return _json(await _in_thread(lambda: to_json(engine.trace(request_id))))
@@ -76,6 +85,11 @@ def _feed(engine: Engine, raw: bytes) -> bytes:
         str(body.user_id), body.n, cursor=body.cursor, context=body.context, deadline_ms=body.deadline_ms
     )
     return to_json(answer)
+
+
+def _search(engine: Engine, raw: bytes) -> bytes:
+    body = convert(parse(raw), SearchBody)
+    return to_json(engine.search(body.query, body.n, user_id=str(body.user_id)))
 
 
 def _append(engine: Engine, raw: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -25,6 +26,20 @@ class FeedBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     cursor: Annotated[str, Meta(description="from the answer before, for the page after it")] = ""
     context: Annotated[dict[str, str], Meta(description="what else is known of the request, such as device")] = {}
     deadline_ms: Annotated[float | None, Meta(description="budget; stages that would start later are skipped")] = None
+
+
+class SearchBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """What is searched for."""
+
+    query: Annotated[str, Meta(description="words in any script, at most 256 characters")]
+    user_id: Annotated[Id, Meta(description='who searches, so that the feed knows; "" = it is not logged')] = ""
+    n: Annotated[int, Meta(description="items wanted, 1 to 500")] = 10
+
+
+class SimilarQuery(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """What may follow the ? of /v1/similar/{item_id}."""
+
+    n: Annotated[int, Meta(description="items wanted, 1 to 500")] = 10
 
 
 class EventBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -76,6 +91,12 @@ def parse(body: bytes) -> Any:
             "a JSON body in UTF-8",
             "see /openapi.json for an example",
         ) from None
+
+
+def query(request: Request) -> dict[str, Any]:
+    """What follows the ? of a path; whole numbers as such, of a name given twice the last."""
+    values = request.query_params.items()
+    return {name: int(v) if re.fullmatch(r"-?[0-9]{1,18}", v) else v for name, v in values}
 
 
 def convert(raw: Any, kind: type[S]) -> S:

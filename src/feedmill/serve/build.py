@@ -14,14 +14,17 @@ from feedmill.core.protocols import Channel, Filter, Scorer
 from feedmill.core.workspace import Component, Workspace, component
 from feedmill.publish import Artifact
 from feedmill.rerank import RULES, FusionConfig, check, fuse
-from feedmill.retrieval import CHANNELS, merge
+from feedmill.retrieval import CHANNELS
 from feedmill.retrieval.index import unit
+from feedmill.retrieval.merge import MERGE_PART, Merge, check_weights, merger
+from feedmill.retrieval.vector import encoder_of
 from feedmill.samples.rows import HEADS
 from feedmill.serve.config import ChannelOwn, PrerankConfig, RetrievalConfig
 from feedmill.serve.fallback import Popularity
 from feedmill.serve.filters import FILTERS, Excluded, NoParameters
 from feedmill.serve.pipeline import Chain
 from feedmill.serve.scorers import Encoder, GraphScorer, Remembered, VectorScorer
+from feedmill.serve.similar import lookups
 from feedmill.state import State
 
 RANK_PART = "rank"  # a channel's part has the channel's name
@@ -65,6 +68,7 @@ class Builder:
         self._rules = workspace.components("rerank.rules", RULES)
         self._filters = _filters(workspace, state)
         self._fallback = Popularity(state)
+        self._memories: dict[str, Any] = {}
         self.names = Names(state)
 
     def chain(self, artifact: Artifact | None) -> tuple[Chain, list[str]]:
@@ -82,7 +86,7 @@ class Builder:
         prerank, vectors = self._prerank_scorer(parts, encoders)
         chain = Chain(
             channels=tuple((channel, self._limits[channel.name]) for channel in channels),
-            merge=merge,
+            merge=self._merge(parts),
             limit=self._retrieval.limit,
             filters=self._filters,
             fallback=self._fallback,
@@ -94,6 +98,7 @@ class Builder:
             n_hidden=lambda request, user: len(self._state.seen(int(user.row[0]))) + len(request.exclude),
             rules=tuple((rule.name, rule.cls(rule.config, self._state, vectors)) for rule in self._rules),
             version=artifact.version if artifact else "",
+            similar=lookups(channels, parts, self._state),
         )
         return chain, self._missing(parts, rank) if artifact else ["no model"]
 
@@ -104,7 +109,9 @@ class Builder:
                 f'the artifact\'s channel "{c.name}" is of kind "{part.kind}"', f'"{c.kind}", as the config says',
                 "run `feedmill train` after changing the config",
             )  # fmt: skip
-        extra = {} if encoder is None else {"encoder": encoder}
+        extra: dict[str, Any] = {} if encoder is None else {"encoder": encoder}
+        if hasattr(make, "Memory"):  # what a channel has learnt while serving goes on with the next artifact
+            extra["memory"] = self._memories.setdefault(c.name, make.Memory(c.config))
         channel: Channel = make(c.name, c.config, part, self._state, **extra)
         return channel
 
@@ -118,13 +125,22 @@ class Builder:
             return None, None
         vectors = np.asarray(parts[name].arrays[VECTORS])
         config = next(c.config for c in self._channels if c.name == name)
-        if getattr(config, "metric", "") == "cosine":
+        metric = getattr(config, "metric", "")
+        if metric == "cosine":
             vectors = unit(vectors)
-        return (VectorScorer(vectors, encode) if self._prerank.kind == "vector" else None), vectors
+        if self._prerank.kind != "vector":
+            return None, vectors
+        return VectorScorer(vectors, encode, is_l2=metric == "l2"), vectors
+
+    def _merge(self, parts: Mapping[str, Part]) -> Merge:
+        learned = parts[MERGE_PART].config.get("weights", {}) if MERGE_PART in parts else {}
+        return merger(self._retrieval.merge, learned)
 
     def _missing(self, parts: Mapping[str, Part], rank: Scorer | None) -> list[str]:
         """What the config names and the artifact does not have: added since it was trained."""
         missing = [f"retrieval.{c.name}: not trained" for c in self._channels if c.name not in parts]
+        if self._retrieval.merge.kind == "weighted" and self._retrieval.merge.learn and MERGE_PART not in parts:
+            missing.append("retrieval.merge: no weights learned")
         name = self._prerank.channel
         if self._prerank.kind == "vector" and name in parts and VECTORS not in parts[name].arrays:
             missing.append(f"prerank: {name} has no vectors")
@@ -133,8 +149,10 @@ class Builder:
         return [*missing, "rank: not trained"] if self._wants_rank and RANK_PART not in parts else missing
 
     def _check_names(self, workspace: Workspace) -> None:
-        if RANK_PART in self._limits:
-            raise ConfigError(f"retrieval.channels.{RANK_PART}", "another name: this one is the ranker's")
+        for reserved, whose in ((RANK_PART, "the ranker's"), (MERGE_PART, "the merge's")):
+            if reserved in self._limits:
+                raise ConfigError(f"retrieval.channels.{reserved}", f"another name: this one is {whose}")
+        check_weights(self._retrieval.merge, list(self._limits))
         check(self._fusion, [*HEADS, *VectorScorer.heads])
         chosen = workspace.raw.get("prerank", {}).get("channel")
         if chosen is not None and chosen not in self._limits:
@@ -157,12 +175,10 @@ def _check_is_of(about: Mapping[str, Any], state: State) -> None:
 
 
 def _encoder(part: Part, state: State) -> Encoder | None:
-    """What makes a user's vector, if the part has vectors: one for retrieval and pre-rank."""
-    if VECTORS not in part.arrays:
+    """What makes a user's vector, if the part has such: one for retrieval and pre-rank."""
+    if part.kind != "vector" or VECTORS not in part.arrays:
         return None
-    from feedmill.features.graph import Graph
-
-    return Remembered(Graph(part, state).users)
+    return Remembered(encoder_of(part, state))
 
 
 def _ranker(part: Part | None, state: State) -> Scorer | None:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from feedmill.core.config import Config
+from feedmill.retrieval.merge import MergeConfig
 
 
 class ServeConfig(Config, frozen=True):
@@ -39,6 +40,7 @@ class RetrievalConfig(Config, frozen=True):
     """Section ``[retrieval]``; one ``[retrieval.channels.NAME]`` a channel."""
 
     limit: Annotated[int, Meta(ge=1, le=20_000, description="candidates kept after the merge and the filters")] = 600
+    merge: MergeConfig = MergeConfig()
     channels: dict[str, dict[str, Any]] = {}
 
 

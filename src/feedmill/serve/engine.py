@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from typing import Any
 from uuid import uuid4
 
+import msgspec
 import numpy as np
 
 from feedmill.core.batches import Rows
@@ -25,6 +26,9 @@ from feedmill.serve.exposure import Exposer, impressions
 from feedmill.serve.follow import Follower
 from feedmill.serve.live import LiveState, open_live
 from feedmill.serve.model import Model
+from feedmill.serve.pipeline import Pipeline
+from feedmill.serve.search import SearchResponse, check_query, search_chain, searched
+from feedmill.serve.similar import SimilarResponse, similar
 from feedmill.serve.trace_store import TraceStore
 from feedmill.state import State
 
@@ -133,6 +137,58 @@ class Engine:
         self._traces.put(trace)
         return _response(trace, shown, rows, n)
 
+    def search(self, query: str, n: int = 10, *, user_id: str = "") -> SearchResponse:
+        """At most n available items whose text means what the query means; none for a blank one.
+
+        Args:
+            user_id: who searches, for the log; "" = it is not logged.
+
+        Raises:
+            DataError: query, n or user_id cannot be used.
+            NotFoundError: the config has no channel that reads texts.
+            ArtifactError: it has one that is not trained.
+        """
+        check_query(query)
+        _check(user_id or "nobody", n, None)
+        behind = self._follow()
+        served = self.model.served
+        pipeline = Pipeline(search_chain(served.pipeline.chain, self.workspace, n), served.pipeline.names)
+        request = FeedRequest(
+            request_id=uuid4().hex[:20],
+            user_id=user_id,
+            n=n,
+            time_ms=self.clock.now_ms(),
+            deadline_ms=self.config.deadline_ms,
+            context={"query": query},
+        )
+        with self.live.lock.reading():
+            _, trace = pipeline.recommend(request, self.live.state.view("", request.time_ms))
+        trace.degraded += behind
+        if user_id and query.strip():
+            self._log(trace, request, searched(request), "search")
+        return SearchResponse(
+            request_id=request.request_id,
+            user_id=user_id,
+            query=query,
+            items=trace.items,
+            degraded=trace.degraded,
+            version=trace.version,
+        )
+
+    def similar(self, item_id: str, n: int = 10) -> SimilarResponse:
+        """At most n available items like an item, from the first channel that knows any.
+
+        Raises:
+            DataError: n cannot be used.
+            NotFoundError: the log has no such item.
+        """
+        _check("nobody", n, None)
+        self._follow()
+        pipeline = self.model.served.pipeline
+        with self.live.lock.reading():
+            answer = similar(self.live.state, pipeline.names, pipeline.chain.similar, item_id, n)
+        return msgspec.structs.replace(answer, version=pipeline.chain.version)
+
     def append(self, batch: EventBatch) -> Receipt:
         """Take events: on the disk and in the state when it returns, so that the next feed knows of them.
 
@@ -226,6 +282,7 @@ class Engine:
             user = live.state.view(request.user_id, request.time_ms)
             offset = live.state.offset
             run = served.pipeline.run(request, user)
+            served.pipeline.remember(run)
             trace = served.pipeline.account(run)
         trace.offset = offset
         trace.degraded += served.missing
@@ -234,21 +291,23 @@ class Engine:
         return trace, run.candidates.item
 
     def _expose(self, trace: Trace, request: FeedRequest) -> None:
-        if not trace.items:
-            return
-        with trace.stage("exposure", len(trace.items)) as entry:
+        if trace.items:
+            self._log(trace, request, impressions(trace), "exposure")
+
+    def _log(self, trace: Trace, request: FeedRequest, events: EventBatch, what: str) -> None:
+        with trace.stage(what, len(events)) as entry:
             try:
                 left_s = max((request.deadline_ms - trace.ms) / 1e3, _MIN_EXPOSURE_S)
-                self._exposer.write(impressions(trace), left_s)
-                entry.n_out = len(trace.items)
+                self._exposer.write(events, left_s)
+                entry.n_out = len(events)
                 if self._follower is not None:
                     self._follower.wake()
             except TimeoutError as error:
                 entry.error = str(error)
-                trace.degraded.append("exposure: late")
+                trace.degraded.append(f"{what}: late")
             except Exception as error:  # a feed that cannot be logged is still a feed
                 entry.error = f"{type(error).__name__}: {error}"
-                trace.degraded.append("exposure")
+                trace.degraded.append(what)
 
     def _follow(self) -> list[str]:
         """Bring the state up to date for a feed; what to say if that fails."""

@@ -7,8 +7,10 @@ from typing import Any
 import msgspec
 
 from feedmill.core.request import FeedResponse, Trace
-from feedmill.serve.bodies import EventBody, FeedBody
+from feedmill.serve.bodies import EventBody, FeedBody, SearchBody
 from feedmill.serve.problems import Problem
+from feedmill.serve.search import SearchResponse
+from feedmill.serve.similar import SimilarResponse
 
 
 class Accepted(msgspec.Struct):
@@ -33,19 +35,28 @@ class Status(msgspec.Struct):
 _JSON, _PROBLEM = "application/json", "application/problem+json"
 _REF = "#/components/schemas/{name}"
 _FEED = {"user_id": "7", "n": 10}
+_SEARCH = {"query": "star wars", "user_id": "7", "n": 10}
 _EVENT = {"kind": "watch", "user_id": "7", "item_id": "42", "value": 31.5, "event_id": "phone-81-1042"}
 
 
 def document() -> bytes:
     """The whole document as JSON."""
-    structs = (FeedBody, FeedResponse, EventBody, Accepted, Status, Trace, Problem)
-    _, schemas = msgspec.json.schema_components(structs, ref_template=_REF)
+    bodies = (FeedBody, EventBody, SearchBody)
+    answers = (FeedResponse, Accepted, Status, Trace, SearchResponse, SimilarResponse, Problem)
+    _, schemas = msgspec.json.schema_components((*bodies, *answers), ref_template=_REF)
     one = _ref("EventBody")
     events = {"anyOf": [one, {"type": "array", "items": one, "maxItems": 10_000}]}
     request_id = {"name": "request_id", "in": "path", "required": True, "schema": {"type": "string"}}
+    wanted = {"type": "integer", "minimum": 1, "maximum": 500, "default": 10}
+    similar = [
+        {"name": "item_id", "in": "path", "required": True, "schema": {"type": "string"}, "example": "42"},
+        {"name": "n", "in": "query", "schema": wanted, "description": "items wanted"},
+    ]
     paths = {
         "/v1/feed": {"post": _operation("A feed for a user", "FeedResponse", _ref("FeedBody"), _FEED)},
         "/v1/events": {"post": _operation("Append events: all, durably, or none", "Accepted", events, [_EVENT])},
+        "/v1/search": {"post": _operation("Items for words", "SearchResponse", _ref("SearchBody"), _SEARCH)},
+        "/v1/similar/{item_id}": {"get": _operation("Items like an item", "SimilarResponse") | {"parameters": similar}},
         "/v1/trace/{request_id}": {
             "get": _operation("How a feed came about", "Trace") | {"parameters": [request_id]},
         },

@@ -8,23 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from feedmill.core.batches import CandidateBatch, Floats, UserColumns
 from feedmill.core.protocols import Channel, Filter, Picks, RerankRule, Scorer, finite
 from feedmill.core.request import FeedItem, FeedRequest, StageTrace, Trace
+from feedmill.log.traces import BELOW_CUT, BELOW_SLATE
 from feedmill.rerank.fusion import reciprocal_ranks
 from feedmill.rerank.notes import moved
 from feedmill.serve.explain import Names, explain
 from feedmill.serve.run import Run, ordered
+from feedmill.serve.similar import Lookup
 
 Merge = Callable[[Sequence[CandidateBatch], int], CandidateBatch]
 Fuse = Callable[[CandidateBatch], Floats]
 _SLATE = 4  # a rule with rules after it leaves them this many times n to choose from
 _MIN_SLATE = 60
 _MOST_HIDDEN = 5_000
-BELOW = "prerank: below the cut"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,8 @@ class Chain:
     fuse: Fuse
     rules: tuple[tuple[str, RerankRule], ...]
     version: str = ""
+    similar: tuple[Lookup, ...] = ()
+    """What tells which items are like an item; not part of a request for a feed."""
     n_hidden: Callable[[FeedRequest, UserColumns], int] = lambda request, user: 0
     """How many items the filters may take from a channel, which is asked for so many more: else a channel that names
     what everybody likes would bring an active user nothing."""
@@ -93,6 +97,16 @@ class Pipeline:
         self._fuse(run)
         self._rerank(run)
         return run
+
+    def remember(self, run: Run) -> None:
+        """Hand what was ranked and not shown to the channels that remember such (``retrieval.unshown``)."""
+        ranked = run.after.get("fuse", run.candidates)
+        left = ranked.take(~np.isin(ranked.item, run.candidates.item))
+        if "fallback" in run.trace.degraded or not len(left):
+            return
+        for channel, _ in self.chain.channels:
+            if hasattr(channel, "remember"):
+                run.attempt(f"remember.{channel.name}", _remembering(channel, run, left), len(left), must=True)
 
     def account(self, run: Run) -> Trace:
         """A finished run in words."""
@@ -152,7 +166,7 @@ class Pipeline:
         if scorer is not None and len(batch):
             kept = run.attempt("prerank", lambda entry: _best(scorer, run, entry, keep), len(batch))
         if kept is None:
-            self._cut(run, "prerank.cut", keep, BELOW)
+            self._cut(run, "prerank.cut", keep, BELOW_CUT)
         run.become("prerank", run.candidates if kept is None else kept)
 
     def _rank(self, run: Run) -> None:
@@ -178,7 +192,7 @@ class Pipeline:
             if k:
                 run.attempt(f"rerank.{name}", _ruling(name, rule, run, k), len(run.candidates))
         with run.trace.stage("slate", len(run.candidates)) as entry:
-            run.become("slate", run.keep_best(entry, run.candidates, n, "rank: below the slate"))
+            run.become("slate", run.keep_best(entry, run.candidates, n, BELOW_SLATE))
             entry.n_out = len(run.candidates)
 
 
@@ -190,6 +204,14 @@ def _fetching(channel: Channel, run: Run, limit: int) -> Callable[[StageTrace], 
         return batch
 
     return fetch
+
+
+def _remembering(channel: Any, run: Run, left: CandidateBatch) -> Callable[[StageTrace], CandidateBatch]:
+    def remember(entry: StageTrace) -> CandidateBatch:
+        channel.remember(int(run.user.row[0]), left.item, left.value, run.request.time_ms)
+        return left
+
+    return remember
 
 
 def _filtering(f: Filter, run: Run) -> Callable[[StageTrace], CandidateBatch]:
@@ -214,7 +236,7 @@ def _score(scorer: Scorer, run: Run) -> CandidateBatch:
 
 def _best(scorer: Scorer, run: Run, entry: StageTrace, keep: int) -> CandidateBatch:
     scored = _score(scorer, run)
-    return run.keep_best(entry, ordered(scored, finite(scored.scores[:, -1])), keep, BELOW)
+    return run.keep_best(entry, ordered(scored, finite(scored.scores[:, -1])), keep, BELOW_CUT)
 
 
 def _ruling(name: str, rule: RerankRule, run: Run, k: int) -> Callable[[StageTrace], CandidateBatch]:

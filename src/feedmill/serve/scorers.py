@@ -27,21 +27,28 @@ class HeadsGraph(Protocol):
 class VectorScorer:
     """Pre-rank by user vector · item vector; NaN for items newer than the vectors.
 
+    Candidates of a user without a vector (zero: matrix completion has not met them) keep their order.
+
     Args:
         item_vectors: float32[N, D] of a retrieval channel; both stages share one model, as late-fused towers do.
         encode: user columns -> float32[R, D].
+        is_l2: by the negated squared distance instead.
     """
 
     heads: tuple[str, ...] = ("prerank",)
 
-    def __init__(self, item_vectors: Floats, encode: Encoder) -> None:
-        self._items, self._encode = item_vectors, encode
+    def __init__(self, item_vectors: Floats, encode: Encoder, *, is_l2: bool = False) -> None:
+        self._items, self._encode, self._is_l2 = item_vectors, encode, is_l2
 
     def score(self, request: FeedRequest, user: UserColumns, candidates: CandidateBatch) -> Floats:
         """float32[C, 1]."""
         known = candidates.item < len(self._items)
         scores = np.full((len(candidates), 1), np.nan, np.float32)
-        scores[known, 0] = self._items[candidates.item[known]] @ self._encode(user)[0]
+        vector, items = self._encode(user)[0], self._items[candidates.item[known]]
+        if not vector.any():
+            scores[known, 0] = -np.flatnonzero(known)
+        else:
+            scores[known, 0] = -np.square(items - vector).sum(axis=1) if self._is_l2 else items @ vector
         return scores
 
 

@@ -6,22 +6,16 @@ import logging
 import sqlite3
 import threading
 import time
-import zlib
 from collections import OrderedDict
 from pathlib import Path
 from queue import Empty, Full, Queue
 
-import msgspec
-
 from feedmill.core.errors import NotFoundError
-from feedmill.core.request import Trace, to_json
+from feedmill.core.request import Trace
+from feedmill.log.traces import find, open_to_write, write
 
 logger = logging.getLogger("feedmill.serve")
 
-_TABLE = """
-create table if not exists traces(
-    seq integer primary key autoincrement, request_id text not null unique, body blob not null)
-"""
 _BATCH = 256
 _GATHER_S = 0.2
 
@@ -70,14 +64,14 @@ class TraceStore:
         with self._lock:
             if request_id in self._recent:
                 return self._recent[request_id]
-        body = self._read(request_id)
-        if body is None:
+        trace = self._read(request_id)
+        if trace is None:
             raise NotFoundError(
                 f'no trace of request "{request_id}"',
                 f"the request_id of one of the last {self.keep} feeds",
                 "take it from a feed's answer",
             )
-        return msgspec.json.decode(zlib.decompress(body), type=Trace)
+        return trace
 
     def close(self) -> None:
         """Write what is queued, then stop."""
@@ -87,26 +81,20 @@ class TraceStore:
             self._queue.put(None)
             writer.join()
 
-    def _read(self, request_id: str) -> bytes | None:
-        if not self.path.exists():
-            return None
-        connection = sqlite3.connect(self.path)
+    def _read(self, request_id: str) -> Trace | None:
         try:
-            row = connection.execute("select body from traces where request_id = ?", (request_id,)).fetchone()
+            return find(self.path, request_id)
         except sqlite3.Error as e:
             logger.warning("traces cannot be read: %s", e)
             return None
-        finally:
-            connection.close()
-        return None if row is None else bytes(row[0])
 
     def _write(self) -> None:
         connection: sqlite3.Connection | None = None
         while batch := self._take():
             traces = [t for t in batch if t is not None]
             try:
-                connection = connection or self._open()
-                self._insert(connection, traces)
+                connection = connection or open_to_write(self.path)
+                write(connection, traces, self.keep)
             except sqlite3.Error as e:
                 self.n_dropped += len(traces)
                 logger.warning("%d traces not written: %s", len(traces), e)
@@ -125,16 +113,3 @@ class TraceStore:
             except Empty:
                 break
         return batch
-
-    def _open(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, timeout=5)
-        connection.execute("pragma journal_mode = wal")
-        connection.execute("pragma synchronous = normal")
-        connection.execute(_TABLE)
-        return connection
-
-    def _insert(self, connection: sqlite3.Connection, traces: list[Trace]) -> None:
-        rows = [(t.request_id, zlib.compress(to_json(t), 1)) for t in traces]
-        with connection:
-            connection.executemany("insert or replace into traces(request_id, body) values (?, ?)", rows)
-            connection.execute("delete from traces where seq <= (select max(seq) from traces) - ?", (self.keep,))

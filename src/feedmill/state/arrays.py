@@ -1,6 +1,7 @@
 """The columns the kernel reads and writes, as named tuples of arrays.
 
-Lengths: U users, I items, A authors, G topics, L lanes, T history, R requests, C candidates.
+Lengths: U users, I items, A authors, G topics, L lanes, T history, R requests, C candidates. The lanes from ``RARE`` on
+are kept apart: few users enter them, and memory that nobody has touched is not taken.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feedmill.core.batches import LANES, Floats, Mask, Rows, Times
+from feedmill.core.events import N_COUNTED, Kind
 
 Doubles = NDArray[np.float64]
 Bits = NDArray[np.uint64]
@@ -20,8 +22,10 @@ class Arrays(NamedTuple):
     """The state, at capacity: rows past the live ones hold what row 0 holds, which is nothing."""
 
     heads: Rows  # int32[U, L + 2] entries ever in each ring, in ``seen``, and the newest block of ``seen`` (0 = none)
-    recent: Rows  # int32[U, L, T] rings of item rows by lane, the j-th entry ever at slot j % T
-    recent_ms: Times  # int64[U, L, T]
+    recent: Rows  # int32[U, RARE, T] rings of item rows by lane, the j-th entry ever at slot j % T
+    recent_ms: Times  # int64[U, RARE, T]
+    rare: Rows  # int32[U, L - RARE, T] the same of the lanes from RARE on
+    rare_ms: Times  # int64[U, L - RARE, T]
     seen: Rows  # int32[blocks, BLOCK] the row of the user's block before this one, then item rows
     n_blocks: Times  # int64[1] blocks in use; block 0 is none
     user_ms: Times  # int64[U] time of the newest counted event
@@ -33,6 +37,7 @@ class Arrays(NamedTuple):
     topic_ms: Times
     topic_sums: Doubles
     author: Rows  # int32[I]
+    last_author: Rows  # int32[I] the same, but not cleared
     topics: Rows  # int32[I, TOPIC_WIDTH] 0-padded
     publish_ms: Times  # int64[I], 0 = unknown
     duration_s: Floats  # float32[I], NaN = unknown
@@ -44,8 +49,9 @@ class Arrays(NamedTuple):
 class Plan(NamedTuple):
     """A StateConfig as arrays."""
 
-    lane_of: NDArray[np.int8]  # int8[N_COUNTED] lane of a kind, -1 = none
-    kind_start: Rows  # int32[N_COUNTED + 1] the columns of each kind, which stand side by side
+    lane_start: Rows  # int32[N_ENTERING + 1] into ``lanes``
+    lanes: Rows  # int32[n] the lanes that each kind enters
+    kind_start: Rows  # int32[N_ENTERING + 1] the columns of each kind, which stand side by side
     rate: Doubles  # float64[n_selected] 1 / time constant in ms, 0 = never decays
     epoch_ms: Times  # int64[1]
 
@@ -56,7 +62,7 @@ class Columns(NamedTuple):
     time_ms: Times
     kind: NDArray[np.int8]
     user: Rows
-    item: Rows
+    item: Rows  # of a SEARCH the row of its query, which is no item
     value: Floats
 
 
@@ -111,6 +117,8 @@ class Scratch(NamedTuple):
     sink: Doubles  # float64[2] what nobody reads
 
 
+RARE = 4  # lanes from here on are in ``rare``
+N_ENTERING = max(N_COUNTED, Kind.SEARCH + 1)  # kinds below may enter a lane or be counted
 TOPIC_WIDTH = 8  # topics kept of an item
 BLOCK = 16  # int32 of a block of ``seen``: 64 bytes, one cache line
 N_SEEN, BLOCK_OF = len(LANES), len(LANES) + 1  # columns of ``heads``

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
+from feedmill.core.batches import Floats
 from feedmill.core.config import nearest
 from feedmill.core.errors import NotFoundError
 
 Write = tuple[int, int]  # attribute, code
+LARGEST = float(np.finfo(np.float32).max)
 
 
 class Attributes:
@@ -24,6 +29,7 @@ class Attributes:
         self._row: dict[str, int] = {}
         self._values: dict[str, list[str]] = {}
         self._codes: dict[str, dict[str, int]] = {}
+        self._numbers: dict[str, Floats] = {}
 
     def __len__(self) -> int:
         return len(self._values)
@@ -42,10 +48,28 @@ class Attributes:
             )
         return self._row[name]
 
-    def values(self, name: str) -> list[str]:
-        """Texts by code. Raises NotFoundError: nothing has that attribute."""
+    def values(self, name: str, since: int = 0) -> list[str]:
+        """Texts by code, from code ``since`` on. Raises NotFoundError: nothing has that attribute."""
         self.row(name)
-        return self._values[name].copy()
+        return self._values[name][since:]
+
+    def text(self, name: str, code: int) -> str:
+        """The text of one code. Raises NotFoundError, IndexError."""
+        self.row(name)
+        return self._values[name][code]
+
+    def numbers(self, name: str) -> Floats:
+        """float32 by code, NaN where the text is no number; only codes that are new are parsed.
+
+        Raises:
+            NotFoundError: nothing has that attribute.
+        """
+        have = self._numbers.get(name, np.zeros(0, np.float32))
+        if new := self.values(name, len(have)):
+            have = np.concatenate([have, np.array([as_number(text) for text in new], np.float32)])
+            have.flags.writeable = False
+            self._numbers[name] = have  # two threads that get here at once do the same work
+        return have
 
     def write(self, name: str, value: Any) -> Write | None:
         """Where and which code a JSON value is; None if it is no category or there are too many names."""
@@ -70,6 +94,15 @@ class Attributes:
         """Add a name, which is new, with the texts of its codes from 1 on."""
         self._row[name], self._values[name] = len(self._row), ["", *values]
         self._codes[name] = {text: code for code, text in enumerate(self._values[name])}
+
+
+def as_number(text: str) -> float:
+    """A finite float32, or NaN."""
+    try:
+        number = float(text) if "_" not in text else math.nan
+    except ValueError:
+        return math.nan
+    return number if abs(number) <= LARGEST else math.nan
 
 
 def as_text(value: Any) -> str | None:

@@ -12,6 +12,7 @@ from feedmill.core.batches import Floats, Mask, Rows, Times
 from feedmill.core.events import Kind
 from feedmill.state.arrays import TOPIC_WIDTH, Changes
 from feedmill.state.attributes import Attributes, as_text
+from feedmill.state.described import Described
 from feedmill.state.draft import Draft
 from feedmill.state.ids import IdMap
 from feedmill.state.tables import Tables
@@ -33,13 +34,14 @@ class Catalogue:
         authors: ids of authors by row.
         topic_ids: ids of topics by row.
         titles: by item row; shorter than the items if the last ones have none.
+        described: item rows in the order of their ITEM events, for whoever follows the catalogue.
         n_malformed: payloads and values that were ignored.
     """
 
     def __init__(self, tables: Tables, items: Attributes, users: Attributes) -> None:
         self._tables, self._of_items, self._of_users = tables, items, users
         self.authors, self.topic_ids = IdMap(), IdMap()
-        self.titles = [""]
+        self.titles, self.described = [""], Described()
         self.n_malformed = 0
         self._setters: dict[str, Callable[[Draft, int, Any], bool]] = {
             "title": self._title, "author_id": self._author, "topics": self._topics, "publish_ms": _publish,
@@ -54,6 +56,12 @@ class Catalogue:
     def author(self) -> Rows:
         """int32[n_items] author rows, 0 = unknown."""
         return self._tables.arrays.author[: self._tables.sizes.items]
+
+    @property
+    def last_author(self) -> Rows:
+        """int32[n_items] author rows as they were last known: who followed an author through an item goes on to when
+        the item is taken down."""
+        return self._tables.arrays.last_author[: self._tables.sizes.items]
 
     @property
     def topics(self) -> Rows:
@@ -93,9 +101,26 @@ class Catalogue:
         """int32[n_users] codes of an attribute, 0 = unknown. Raises NotFoundError: no user has it."""
         return self._tables.arrays.user_codes[self._of_users.row(name), : self._tables.sizes.users]
 
-    def values(self, name: str, of: Literal["item", "user"] = "item") -> list[str]:
-        """Texts by code of an attribute; code 0 is "". Raises NotFoundError: nothing has it."""
-        return (self._of_items if of == "item" else self._of_users).values(name)
+    def values(self, name: str, of: Literal["item", "user"] = "item", since: int = 0) -> list[str]:
+        """Texts by code of an attribute, from code ``since`` on; code 0 is "". Raises NotFoundError: nothing has it."""
+        return (self._of_items if of == "item" else self._of_users).values(name, since)
+
+    def user_text(self, name: str, codes: Rows) -> str:
+        """What a user, whose ``UserColumns.profile`` has these codes int32[P], has of an attribute; "" = unknown."""
+        if name not in self._of_users.names or (at := self._of_users.row(name)) >= len(codes):
+            return ""
+        return self._of_users.text(name, int(codes[at]))
+
+    def numbers(self, name: str, of: Literal["item", "user"] = "item") -> Floats:
+        """float32 by code of an attribute: ``values`` as numbers, NaN where the text is none. A new code is parsed
+        once. Raises NotFoundError: nothing has it."""
+        return (self._of_items if of == "item" else self._of_users).numbers(name)
+
+    def user_numbers(self, name: str) -> Floats:
+        """float32[n_users] of an attribute, NaN where it is unknown or no number. Raises NotFoundError: no user has
+        it."""
+        codes = self.user_codes(name)  # before the numbers, which then know all of them
+        return self.numbers(name, of="user")[codes]
 
     def decode(
         self, kinds: Iterable[int], items: Iterable[int], users: Iterable[int], payloads: Iterable[str]
@@ -104,7 +129,8 @@ class Catalogue:
 
         New authors, topics, attributes and values get their rows and codes here, titles are set at once.
         """
-        draft = Draft()
+        draft, items, kinds = Draft(), list(items), list(kinds)
+        self.described.note([item for kind, item in zip(kinds, items, strict=True) if kind == Kind.ITEM and item])
         for kind, item, user, payload in zip(kinds, items, users, payloads, strict=True):
             keys = self._parse(payload)
             draft.begin()

@@ -12,7 +12,7 @@ from feedmill.core.batches import LANE_ROW, LANES
 from feedmill.core.config import Config, nearest
 from feedmill.core.errors import ConfigError
 from feedmill.core.events import N_COUNTED, Kind
-from feedmill.state.arrays import Plan
+from feedmill.state.arrays import N_ENTERING, Plan
 
 HOUR, DAY = 3600.0, 86400.0
 FOREVER = "all"  # the window that never decays
@@ -41,6 +41,10 @@ class StateConfig(Config, frozen=True):
         int,
         Meta(ge=0, le=4096, description="categorical attributes kept of items, and of users; later names are ignored"),
     ] = 64
+    max_queries: Annotated[
+        int,
+        Meta(ge=0, le=100_000_000, description="distinct query texts kept; later new ones enter no history"),
+    ] = 1_000_000
 
     def __post_init__(self) -> None:
         if FOREVER in self.windows:
@@ -70,12 +74,11 @@ class StateConfig(Config, frozen=True):
         """The same as arrays for the kernel."""
         parsed = [self._parse(name) for name in self.count_names]
         seconds = np.array([self.windows.get(window, np.inf) for _, window in parsed])
-        lane_of = np.full(N_COUNTED, -1, np.int8)
-        for lane, entering in LANES.items():
-            lane_of[list(entering)] = LANE_ROW[lane]
+        entered = [(kind, LANE_ROW[lane]) for kind in range(N_ENTERING) for lane in LANES if kind in LANES[lane]]
         return Plan(
-            lane_of=lane_of,
-            kind_start=np.searchsorted([kind for kind, _ in parsed], np.arange(N_COUNTED + 1)).astype(np.int32),
+            lane_start=np.searchsorted([kind for kind, _ in entered], np.arange(N_ENTERING + 1)).astype(np.int32),
+            lanes=np.array([lane for _, lane in entered], np.int32),
+            kind_start=np.searchsorted([kind for kind, _ in parsed], np.arange(N_ENTERING + 1)).astype(np.int32),
             rate=1e-3 / seconds,
             epoch_ms=np.array([1e3 * EPOCHS * min([*seconds, DAY])], np.int64),
         )

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from feedmill.core.batches import Rows, Times
-from feedmill.core.events import Kind
+from feedmill.core.events import N_COUNTED, Kind
 from feedmill.state.arrays import (
     AUTHOR,
     AVAILABLE,
@@ -20,6 +20,7 @@ from feedmill.state.arrays import (
     DURATION,
     N_SEEN,
     PUBLISH,
+    RARE,
     TOPICS,
     Arrays,
     Changes,
@@ -32,6 +33,7 @@ from feedmill.state.compiler import Int, inner, jit
 
 AHEAD = 32  # events whose rows are read ahead
 IMPRESSION, WATCH, ITEM, USER = int(Kind.IMPRESSION), int(Kind.WATCH), int(Kind.ITEM), int(Kind.USER)
+SEARCH = int(Kind.SEARCH)
 
 
 @inner
@@ -41,8 +43,10 @@ def fold(
     """Fold events [start, stop); ``changed`` counts the changes of the catalogue before and, returned, after."""
     # Out of their tuples first: handing a whole tuple to a function costs more than the work on one event.
     kinds, users, items, times, values = events.kind, events.user, events.item, events.time_ms, events.value
-    lane_of, kind_start, rate, epoch, step = (plan.lane_of, plan.kind_start, plan.rate, plan.epoch_ms[0], x.step)
+    lane_start, lanes, kind_start = plan.lane_start, plan.lanes, plan.kind_start
+    rate, epoch, step = plan.rate, plan.epoch_ms[0], x.step
     heads, recent, recent_ms, seen, n_blocks = a.heads, a.recent, a.recent_ms, a.seen, a.n_blocks
+    rare, rare_ms = a.rare, a.rare_ms
     user_ms, user_sums, item_ms, item_sums = a.user_ms, a.user_sums, a.item_ms, a.item_sums
     author_ms, author_sums, topic_ms, topic_sums = a.author_ms, a.author_sums, a.topic_ms, a.topic_sums
     authors, topics = a.author, a.topics
@@ -51,7 +55,7 @@ def fold(
             x.sink[0] = fetch_counters(i, min(i + AHEAD, stop), plan, events, a)
             x.sink[1] = fetch_histories(i, min(i + AHEAD, stop), plan, events, a)
         kind, user, item, t = kinds[i], users[i], items[i], times[i]
-        if kind < 0 or kind >= len(lane_of):
+        if kind < 0 or kind >= len(kind_start) - 1:
             if kind in (ITEM, USER):
                 change(a, changes, changed, kind == USER, user, item)
                 changed += 1
@@ -75,9 +79,12 @@ def fold(
                         break
                     add(topic_ms, topic_sums, topics[item, s], rate, epoch, t, base, first, last, step)
         if user > 0 and item > 0:
-            if lane_of[kind] >= 0:
-                remember(heads, recent, recent_ms, user, lane_of[kind], item, t)
-            if kind != IMPRESSION:
+            for j in range(lane_start[kind], lane_start[kind + 1]):
+                if lanes[j] < RARE:
+                    remember(heads, recent, recent_ms, user, lanes[j], lanes[j], item, t)
+                else:
+                    remember(heads, rare, rare_ms, user, lanes[j], lanes[j] - RARE, item, t)
+            if kind != IMPRESSION and kind != SEARCH:
                 see(heads, seen, n_blocks, user, item)
     return changed
 
@@ -88,26 +95,29 @@ def fetch_counters(start: Int, stop: Int, plan: Plan, events: Columns, a: Arrays
 
     The sum only keeps the compiler from leaving the reads out.
     """
-    total, n_kinds = 0.0, len(plan.lane_of)
+    total = 0.0
     for i in range(start, stop):
         kind, user, item = events.kind[i], events.user[i], events.item[i]
-        total += a.heads[user, 0] + a.author[item] + a.topics[item, 0]
-        if 0 <= kind < n_kinds and plan.kind_start[kind] < plan.kind_start[kind + 1]:
+        total += a.heads[user, 0]
+        if 0 <= kind < N_COUNTED:
+            total += a.author[item] + a.topics[item, 0]
             first = plan.kind_start[kind]
-            total += a.user_ms[user] + a.user_sums[user, first] + a.item_ms[item] + a.item_sums[item, first]
+            if first < plan.kind_start[kind + 1]:
+                total += a.user_ms[user] + a.user_sums[user, first] + a.item_ms[item] + a.item_sums[item, first]
     return total
 
 
 @inner
 def fetch_histories(start: Int, stop: Int, plan: Plan, events: Columns, a: Arrays) -> float:
     """The same for what ``heads`` points to."""
-    total, n_kinds, size = 0.0, len(plan.lane_of), a.recent.shape[2]
+    total, size = 0.0, a.recent.shape[2]
     for i in range(start, stop):
         kind, user = events.kind[i], events.user[i]
-        if 0 <= kind < n_kinds and plan.lane_of[kind] >= 0:
-            lane = plan.lane_of[kind]
+        if 0 <= kind < N_COUNTED and plan.lane_start[kind] < plan.lane_start[kind + 1]:
+            lane = plan.lanes[plan.lane_start[kind]]
             slot = a.heads[user, lane] % size
-            total += a.recent[user, lane, slot] + a.recent_ms[user, lane, slot]
+            if lane < RARE:
+                total += a.recent[user, lane, slot] + a.recent_ms[user, lane, slot]
             if kind != IMPRESSION:
                 total += a.seen[a.heads[user, BLOCK_OF], 0]
     return total
@@ -127,6 +137,8 @@ def change(a: Arrays, changes: Changes, k: Int, of_user: bool, user: Int, item: 
     given = changes.given[k]
     if given & AUTHOR:
         a.author[row] = changes.author[k]
+        if changes.author[k] > 0:
+            a.last_author[row] = changes.author[k]
     if given & TOPICS:
         for s in range(a.topics.shape[1]):
             a.topics[row, s] = changes.topics[k, s]
@@ -169,16 +181,17 @@ def add(
 
 
 @inner
-def remember(heads: Rows, recent: Rows, recent_ms: Times, user: Int, lane: Int, item: Int, t: Int) -> None:
-    """Enter a visit in a history; if the item is the newest already, it is the same visit at a later time."""
+def remember(heads: Rows, recent: Rows, recent_ms: Times, user: Int, lane: Int, at: Int, item: Int, t: Int) -> None:
+    """Enter a visit in a history, the rings of which stand at ``at``; if the item is the newest there already, it is
+    the same visit at a later time."""
     size, n = recent.shape[2], heads[user, lane]
     slot = (n - 1) % size
-    if n > 0 and recent[user, lane, slot] == item:
-        recent_ms[user, lane, slot] = max(t, recent_ms[user, lane, slot])
+    if n > 0 and recent[user, at, slot] == item:
+        recent_ms[user, at, slot] = max(t, recent_ms[user, at, slot])
         return
     slot = n % size
-    recent[user, lane, slot] = item
-    recent_ms[user, lane, slot] = t
+    recent[user, at, slot] = item
+    recent_ms[user, at, slot] = t
     heads[user, lane] = n + 1
 
 

@@ -11,14 +11,19 @@ import pyarrow as pa
 from feedmill.core.batches import Rows
 from feedmill.core.errors import ArtifactError
 
+MANY = 2**31 - 2  # what int32 can tell apart
 FEW = 64  # up to here a plain loop beats dictionary encoding
 
 
 class IdMap:
-    """Text ids to int32 rows in order of first appearance. Row 0 is "", nobody; an unknown id reads as 0."""
+    """Text ids to int32 rows in order of first appearance. Row 0 is "", nobody; an unknown id reads as 0.
 
-    def __init__(self, ids: Iterable[str] = ()) -> None:
-        self._ids = [""]
+    Args:
+        most: ids that get a row; later new ones stay unknown. None = all.
+    """
+
+    def __init__(self, ids: Iterable[str] = (), most: int | None = None) -> None:
+        self._ids, self._most = [""], MANY if most is None else most
         self._row = {"": 0}
         self._hash, self._n_hashed = hashlib.sha256(), 0
         for text in ids:
@@ -43,10 +48,12 @@ class IdMap:
         return [self._ids[r] for r in np.asarray(rows).tolist()]
 
     def add(self, text: str) -> int:
-        """The row of an id, a new one if it is unknown."""
+        """The row of an id, a new one if it is unknown; 0 if there is room for no more."""
         row = self._row.get(text)
         if row is None:
             row = len(self._ids)
+            if row > self._most:
+                return 0
             self._ids.append(text)  # first, so that another thread never finds a row without an id
             self._row[text] = row
         return row

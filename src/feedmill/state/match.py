@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from feedmill.core.batches import Floats, Mask, Rows, Times
-from feedmill.state.arrays import NEVER, Answers, Arrays, Bits, Doubles, Plan, Probes, Scratch
+from feedmill.state.arrays import NEVER, RARE, Answers, Arrays, Bits, Doubles, Plan, Probes, Scratch
 from feedmill.state.compiler import Int, inner, jit
 
-CLICKED, LIKED, SHOWN, DISLIKED = 0, 1, 2, 3  # core.batches.LANES, in its order; a test holds them equal
+CLICKED, LIKED, SHOWN, DISLIKED = 0, 1, 2, 3  # the first of core.batches.LANES, in its order; a test holds them equal
 
 
 @inner
@@ -37,15 +37,22 @@ def answer(a: Arrays, plan: Plan, probes: Probes, wanted: Mask, out: Answers, x:
 
 @inner
 def recall(a: Arrays, user: Int, x: Scratch) -> None:
-    """Copy the rings of a user, newest first, padded with 0."""
-    size = a.recent.shape[2]
-    for lane in range(a.recent.shape[1]):
-        n = a.heads[user, lane]
-        x.length[lane] = min(n, size)
-        for j in range(size):
-            slot = (n - 1 - j) % size
-            x.history[lane, j] = a.recent[user, lane, slot] if j < n else 0
-            x.history_ms[lane, j] = a.recent_ms[user, lane, slot] if j < n else 0
+    """Copy what is in the rings of a user, newest first, and how much that is."""
+    for lane in range(len(x.length)):
+        if lane < RARE:
+            unroll(a.heads[user, lane], a.recent[user, lane], a.recent_ms[user, lane], lane, x)
+        else:
+            unroll(a.heads[user, lane], a.rare[user, lane - RARE], a.rare_ms[user, lane - RARE], lane, x)
+
+
+@inner
+def unroll(n: Int, ring: Rows, ring_ms: Times, lane: Int, x: Scratch) -> None:
+    """Copy the newest of the n entries that a ring has ever had."""
+    size = len(ring)
+    x.length[lane] = min(n, size)
+    for j in range(x.length[lane]):
+        slot = (n - 1 - j) % size
+        x.history[lane, j], x.history_ms[lane, j] = ring[slot], ring_ms[slot]
 
 
 @jit

@@ -10,9 +10,11 @@ from collections.abc import Collection
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import DTypeLike, NDArray
 
-from feedmill.core.batches import LANES, Mask, ProbeBatch, Rows, UserColumns
+from feedmill.core.batches import ITEM_LANES, LANE_ROW, LANES, Mask, ProbeBatch, Rows, UserColumns
 from feedmill.core.errors import DataError
 from feedmill.core.events import EventBatch, Kind
 from feedmill.state.arrays import Answers, Changes, Columns, Plan, Probes, Scratch
@@ -22,6 +24,9 @@ from feedmill.state.ids import IdMap
 from feedmill.state.probed import CROSS, Probed
 from feedmill.state.tables import Sizes
 
+MAX_QUERY = 256  # characters kept of a query
+OF_ITEMS = [LANE_ROW[lane] for lane in ITEM_LANES]
+
 
 def fixed(array: Any, dtype: DTypeLike) -> NDArray[Any]:
     """A contiguous, aligned, read-only view, or a copy where there is none."""
@@ -30,15 +35,24 @@ def fixed(array: Any, dtype: DTypeLike) -> NDArray[Any]:
     return view
 
 
-def columns(events: EventBatch, users: IdMap, items: IdMap) -> Columns:
-    """Events for the kernel; ids that are new get rows."""
+def columns(events: EventBatch, users: IdMap, items: IdMap, queries: IdMap) -> Columns:
+    """Events for the kernel; ids and queries that are new get rows."""
+    kind, item = fixed(events.numpy("kind"), np.int8), items.rows(events.table.column("item_id"), grow=True)
+    searches = np.flatnonzero(kind == Kind.SEARCH)
+    if len(searches):
+        item[searches] = queries.rows(query_texts(events.table.column("payload").take(searches)), grow=True)
     return Columns(
         time_ms=fixed(events.numpy("time_ms"), np.int64),
-        kind=fixed(events.numpy("kind"), np.int8),
+        kind=kind,
         user=users.rows(events.table.column("user_id"), grow=True),
-        item=items.rows(events.table.column("item_id"), grow=True),
+        item=item,
         value=fixed(events.numpy("value"), np.float32),
     )
+
+
+def query_texts(payloads: pa.Array) -> pa.Array:
+    """Queries as they are told apart: without white space around them, and no longer than MAX_QUERY characters."""
+    return pc.utf8_rtrim_whitespace(pc.utf8_slice_codeunits(pc.utf8_ltrim_whitespace(payloads), 0, MAX_QUERY))
 
 
 def changes(events: EventBatch, read: Columns, catalogue: Catalogue) -> Changes:
@@ -134,9 +148,11 @@ def given(user: UserColumns, room: Scratch, n_items: int) -> Scratch:
     Raises:
         DataError: not one user, or one of another state.
     """
-    if len(user) != 1 or user.history.shape[1:] != room.history.shape or user.history.max() >= n_items:
+    fits = len(user) == 1 and user.history.shape[1:] == room.history.shape
+    newest = user.history[:, OF_ITEMS].max(initial=0) if fits else 0
+    if not fits or newest >= n_items:
         raise DataError(
-            f"histories {user.history.shape} with items up to {user.history.max(initial=0)}",
+            f"histories {user.history.shape} with items up to {newest}",
             f"those of one user of this state: {(1, *room.history.shape)}, items below {n_items}",
         )
     room.history[:], room.history_ms[:] = user.history[0], user.history_ms[0]
@@ -165,5 +181,5 @@ def probed_of(users: UserColumns, probe: Probes, out: Answers, count_names: tupl
 
 
 NO_CHANGES = Draft().changes()
-NO_EVENTS = columns(EventBatch.empty(), IdMap(), IdMap())
+NO_EVENTS = columns(EventBatch.empty(), IdMap(), IdMap(), IdMap())
 ALL_LANES = np.ones(len(LANES), np.bool_)

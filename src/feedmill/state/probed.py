@@ -52,6 +52,12 @@ class Probed:
         return len(self.item)
 
     @staticmethod
+    def of_users(users: UserColumns, count_names: tuple[str, ...]) -> Probed:
+        """R requests without a candidate: all there is to know is in the users."""
+        none, rows = np.zeros((0, len(count_names)), np.float32), np.zeros(0, np.int32)
+        return Probed(users, rows, rows, none, none, none, np.zeros((0, len(CROSS)), np.float32), count_names)
+
+    @staticmethod
     def concat(parts: Sequence[Probed]) -> Probed:
         """One after the other; users' attributes that earlier parts did not know yet are unknown there.
 

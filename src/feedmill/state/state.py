@@ -13,16 +13,16 @@ import numpy as np
 
 from feedmill.core.batches import LANES, ProbeBatch, Rows, Times, UserColumns
 from feedmill.core.config import convert
-from feedmill.core.errors import ArtifactError
+from feedmill.core.errors import ArtifactError, ConfigError
 from feedmill.core.events import EventBatch, Kind
 from feedmill.core.progress import console
 from feedmill.core.progress import progress as progress_bar
 from feedmill.core.protocols import EventLog
 from feedmill.state import fold, kernel, match, prepare, snapshot, stored
-from feedmill.state.arrays import BLOCK_OF, N_SEEN, Answers, Probes, Scratch
+from feedmill.state.arrays import BLOCK_OF, N_SEEN, Answers, Doubles, Probes, Scratch
 from feedmill.state.attributes import Attributes
 from feedmill.state.catalogue import Catalogue
-from feedmill.state.config import StateConfig
+from feedmill.state.config import FOREVER, StateConfig
 from feedmill.state.ids import IdMap
 from feedmill.state.probed import Probed
 from feedmill.state.tables import Tables
@@ -39,6 +39,7 @@ class State:
 
     Attributes:
         users, items: rows by id.
+        queries: rows by text of what has been searched for; ``queries.id(row)`` is the text.
         count_names: of the counters in the order of their columns, such as "click.1d".
         catalogue: what items and users are.
         offset: events folded.
@@ -51,6 +52,7 @@ class State:
         self.config = config or StateConfig()
         self.count_names = self.config.count_names
         self.users, self.items = IdMap(), IdMap()
+        self.queries = IdMap(most=self.config.max_queries)
         self.offset, self.newest_ms, self.lock = 0, 0, RLock()
         self.attributes = {of: Attributes(of, self.config.max_attributes) for of in ("item", "user")}
         self.tables = Tables(self.config)
@@ -71,7 +73,7 @@ class State:
         Args:
             probes: rows must be those of this log; a row that has not appeared yet is unknown.
             lanes: histories to hand out; others come back empty and cost no memory. R requests with all of
-                them take 48 R history_len bytes, so probe by the hundred thousand.
+                them take 72 R history_len bytes, so probe by the hundred thousand.
 
         Returns:
             The probes' answers; None without probes.
@@ -81,7 +83,7 @@ class State:
         """
         asked, wanted = prepare.probes(probes, len(events)), prepare.lane_mask(lanes)
         with self.lock:
-            columns = prepare.columns(events, self.users, self.items)
+            columns = prepare.columns(events, self.users, self.items, self.queries)
             changes = prepare.changes(events, columns, self.catalogue)
             self.tables.reserve(stored.sizes(self), len(events))
             out, room = self._answers(asked), self._scratch()
@@ -92,11 +94,10 @@ class State:
         return prepare.probed_of(prepare.users_of(asked, out), asked, out, self.count_names)
 
     def register(self, events: EventBatch) -> None:
-        """Give every id of these events its row, in order, without folding them: rows then agree with a state that
-        folds all of them, though this one may fold only a part (a training split)."""
+        """Give every id and query of these events its row, in order, without folding them: rows then agree with a state
+        that folds all of them, though this one may fold only a part (a training split)."""
         with self.lock:
-            self.users.rows(events.table.column("user_id"), grow=True)
-            self.items.rows(events.table.column("item_id"), grow=True)
+            prepare.columns(events, self.users, self.items, self.queries)
             self.tables.reserve(stored.sizes(self))
 
     def view(self, user_id: str, time_ms: int) -> UserColumns:
@@ -138,6 +139,19 @@ class State:
             rows = np.empty(arrays.heads[user_row, N_SEEN], np.int32)
             fold.actions(arrays.seen, int(arrays.heads[user_row, BLOCK_OF]), rows)
         return np.unique(rows)
+
+    def totals(self, name: str, rows: Rows) -> Doubles:
+        """float64[n] of an undecayed counter of item rows, such as "impression.all"; 0 for rows that do not exist.
+
+        Raises:
+            ConfigError: the state does not keep it.
+        """
+        if name not in self.count_names or not name.endswith(f".{FOREVER}"):
+            totals = [n for n in self.count_names if n.endswith(f".{FOREVER}")]
+            raise ConfigError(f'the state keeps no total "{name}"', f"one of {totals}", f'add "{name}" to state.counts')
+        sums = self.tables.arrays.item_sums[: self.tables.sizes.items, self.count_names.index(name)]
+        known = (rows > 0) & (rows < len(sums))
+        return np.where(known, sums[np.where(known, rows, 0)], 0.0)
 
     def catch_up(self, log: EventLog, progress: bool = True) -> int:
         """Fold what the log has after ``offset``; returns how many events that were. Several threads may call it.

@@ -37,6 +37,7 @@ def content(state: State) -> Snapshot:
     texts = {
         "users": state.users.ids()[1:],
         "items": state.items.ids()[1:],
+        "queries": state.queries.ids()[1:],
         "authors": catalogue.authors.ids()[1:],
         "topic_ids": catalogue.topic_ids.ids()[1:],
         "titles": catalogue.titles.copy(),
@@ -64,6 +65,7 @@ def fill(state: State, found: Snapshot) -> None:
     try:
         state.tables.restore(Sizes(**about["sizes"]), found.arrays)
         state.users, state.items = IdMap(texts["users"]), IdMap(texts["items"])
+        state.queries = IdMap(texts["queries"], most=state.config.max_queries)
         state.catalogue.authors, state.catalogue.topic_ids = (IdMap(texts["authors"]), IdMap(texts["topic_ids"]))
         state.catalogue.titles, state.catalogue.n_malformed = texts["titles"], about["n_malformed"]
         for of, known in state.attributes.items():

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from feedmill.core.batches import LANES
 from feedmill.core.errors import ArtifactError
-from feedmill.state.arrays import BLOCK, NEVER, TOPIC_WIDTH, Arrays
+from feedmill.state.arrays import BLOCK, NEVER, RARE, TOPIC_WIDTH, Arrays
 from feedmill.state.config import StateConfig
 
 SMALLEST = 16  # rows an array starts with
@@ -18,8 +18,10 @@ SMALLEST = 16  # rows an array starts with
 # Every array's axes, by the name of what they count or a fixed length, its type, and what an empty row holds.
 LAYOUT: dict[str, tuple[tuple[str | int, ...], Any, Any]] = {
     "heads": (("users", len(LANES) + 2), np.int32, 0),
-    "recent": (("users", len(LANES), "history"), np.int32, 0),
-    "recent_ms": (("users", len(LANES), "history"), np.int64, 0),
+    "recent": (("users", RARE, "history"), np.int32, 0),
+    "recent_ms": (("users", RARE, "history"), np.int64, 0),
+    "rare": (("users", len(LANES) - RARE, "history"), np.int32, 0),
+    "rare_ms": (("users", len(LANES) - RARE, "history"), np.int64, 0),
     "seen": (("blocks", BLOCK), np.int32, 0),
     "n_blocks": ((1,), np.int64, 1),
     "user_ms": (("users",), np.int64, NEVER),
@@ -31,6 +33,7 @@ LAYOUT: dict[str, tuple[tuple[str | int, ...], Any, Any]] = {
     "topic_ms": (("topics",), np.int64, NEVER),
     "topic_sums": (("topics", "counts"), np.float64, 0),
     "author": (("items",), np.int32, 0),
+    "last_author": (("items",), np.int32, 0),
     "topics": (("items", TOPIC_WIDTH), np.int32, 0),
     "publish_ms": (("items",), np.int64, 0),
     "duration_s": (("items",), np.float32, np.nan),
@@ -76,8 +79,8 @@ class Tables:
         """Copies of every array at its live length; of the rings, int32/int64[n] of the slots in use."""
         sizes = self.sizes._replace(blocks=int(self.arrays.n_blocks[0]))
         out = {name: getattr(self.arrays, name)[_slices(self._shape(name, sizes))] for name in LAYOUT}
-        used = self._used(out["heads"])
-        return {name: a[used] if name in RINGS else np.ascontiguousarray(a).copy() for name, a in out.items()}
+        heads = out["heads"]
+        return {n: a[self._used(n, heads)] if n in RINGS else np.ascontiguousarray(a).copy() for n, a in out.items()}
 
     def restore(self, sizes: Sizes, live: Mapping[str, NDArray[Any]]) -> None:
         """The reverse of ``live``.
@@ -90,7 +93,7 @@ class Tables:
         for name, (_, dtype, _fill) in LAYOUT.items():
             array, shape = live[name], self._shape(name, sizes)
             if name in RINGS:
-                used = self._used(live["heads"])
+                used = self._used(name, live["heads"])
                 full = np.zeros(shape, dtype)
                 full[used] = array
                 array = full
@@ -99,9 +102,9 @@ class Tables:
             arrays[name] = np.require(array, requirements=["C", "A", "W", "O"])
         self.sizes, self._capacity, self.arrays = sizes, sizes, Arrays(**arrays)
 
-    def _used(self, heads: NDArray[np.int32]) -> NDArray[np.bool_]:
+    def _used(self, name: str, heads: NDArray[np.int32]) -> NDArray[np.bool_]:
         size = self._fixed["history"]
-        return np.asarray(np.arange(size) < np.minimum(heads[:, : len(LANES)], size)[..., None])
+        return np.asarray(np.arange(size) < np.minimum(heads[:, RINGS[name]], size)[..., None])
 
     def _shape(self, name: str, sizes: Sizes) -> tuple[int, ...]:
         known = {**sizes._asdict(), **self._fixed}
@@ -112,7 +115,11 @@ class Tables:
         if old.shape == self._shape(name, self._capacity):
             return old
         new = self._empty(name)
-        new[_slices(old.shape)] = old
+        if RINGS.get(name) == RARELY:  # copying all of it would take the memory of what nobody has touched
+            users = np.flatnonzero(self.arrays.heads[:, RARELY].any(axis=1))
+            new[users] = old[users]
+        else:
+            new[_slices(old.shape)] = old
         return new
 
     def _empty(self, name: str) -> NDArray[Any]:
@@ -120,7 +127,8 @@ class Tables:
         return np.full(shape, fill, dtype) if fill else np.zeros(shape, dtype)  # zeros cost no memory until used
 
 
-RINGS = ("recent", "recent_ms")
+OFTEN, RARELY = slice(0, RARE), slice(RARE, len(LANES))  # columns of ``heads``
+RINGS = {"recent": OFTEN, "recent_ms": OFTEN, "rare": RARELY, "rare_ms": RARELY}
 
 
 def _slices(shape: tuple[int, ...]) -> tuple[slice, ...]:

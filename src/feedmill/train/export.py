@@ -7,6 +7,7 @@ import inspect
 import io
 import logging
 import warnings
+from typing import Any
 
 import torch
 from torch import nn
@@ -21,6 +22,11 @@ def to_onnx(module: nn.Module, example: Inputs) -> bytes:
     tensors = tuple(_two_rows(getattr(example, n)) for n in names)
     if "request_of" in names:
         tensors = (*tensors[:-1], torch.tensor([0, 1]))
+    return traced(module, tensors, names, axes)
+
+
+def traced(module: nn.Module, tensors: tuple[torch.Tensor, ...], names: list[str], axes: dict[str, Any]) -> bytes:
+    """Export a module as called with ``tensors``; ``axes`` names the free axes of each input."""
     exporter = logging.getLogger("torch.onnx")
     level = exporter.level
     exporter.setLevel(logging.ERROR)

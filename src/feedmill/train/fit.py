@@ -6,25 +6,32 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from feedmill.core.batches import Part, SampleBatch
+from feedmill.core.batches import Part, ProbeBatch, SampleBatch
 from feedmill.core.errors import DataError
 from feedmill.core.events import EventBatch
 from feedmill.core.progress import progress
 from feedmill.core.protocols import EventLog
 from feedmill.core.version import __version__
 from feedmill.core.workspace import Component, Workspace
-from feedmill.features import FeaturesConfig, assemble
+from feedmill.features import FeaturesConfig, FeatureSpec, assemble
 from feedmill.features import fit as fit_features
+from feedmill.log.traces import read_traces
 from feedmill.log.whole import read_all
 from feedmill.samples import InterestConfig, SamplesConfig, Split, interactions, sample, split
+from feedmill.samples.hard import HardNegatives
+from feedmill.samples.positives import positives
 from feedmill.samples.splits import EvaluateConfig
 from feedmill.state import Probed, State, StateConfig
-from feedmill.train.config import Fitting, TrainConfig
+from feedmill.train.config import Fitting, TowerPlan, TrainConfig
+from feedmill.train.examples import Before, Examples, Others
 from feedmill.train.plans import Plans
 from feedmill.train.ranker import fit_ranker
-from feedmill.train.tower import fit_tower
+from feedmill.train.text import fit_text
+from feedmill.train.tower import Ground, fit_tower
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,8 +73,8 @@ def fit(workspace: Workspace, log: EventLog) -> Fitted:
     with progress("folding state"):
         probed = state.fold(training, samples.probe)
     assert probed is not None
-    learned = Learned(workspace, state, training, samples, probed, train.seed)
-    parts = {c.name: learned.channel(c, plans.towers) for c in plans.channels}
+    learned = Learned(workspace, state, events, training, samples, probed, train.seed)
+    parts = {c.name: learned.channel(c, plans) for c in plans.channels}
     about: dict[str, Any] = {}
     if plans.ranker is not None:
         parts["rank"] = learned.ranker(plans.ranker, plans.fitting)
@@ -95,39 +102,79 @@ class Learned:
         self,
         workspace: Workspace,
         state: State,
+        events: EventBatch,
         training: EventBatch,
         samples: SampleBatch,
         probed: Probed,
         seed: int,
     ) -> None:
         self.state, self.samples, self.probed, self.seed = state, samples, probed, seed
+        self.events, self.training = events, training
         self.features = workspace.section("features", FeaturesConfig)
         interest = workspace.section("samples.interest", InterestConfig)
         self.interactions = interactions(training, state, interest)
+        self.traces = workspace.traces
 
-    def channel(self, chosen: Component[Any], towers: Mapping[str, tuple[Component[Any], Fitting]]) -> Part:
-        """A counting channel counts; a vector channel trains its model."""
-        if chosen.name in towers:
-            return self.tower(*towers[chosen.name])
+    def channel(self, chosen: Component[Any], plans: Plans) -> Part:
+        """A counting channel counts; a channel of vectors or texts trains its model."""
+        if chosen.name in plans.texts:
+            return fit_text(plans.texts[chosen.name], self.training, self.state, self.seed)
+        if chosen.name in plans.towers:
+            plan = plans.towers[chosen.name]
+            return fit_tower(plan, self.ground(plan), self.seed)
         with progress(f"building {chosen.name}"):
             part: Part = chosen.cls.build(self.interactions, self.state, chosen.config, self.seed)
         return part
 
-    def tower(self, chosen: Component[Any], fitting: Fitting) -> Part:
-        spec, arrays = fit_features.fit(self.features, self.state, self.probed, numeric=False)
-        batch = assemble(spec, arrays, self.state.catalogue, self.probed)
-        everything = assemble(spec, arrays, self.state.catalogue, self._catalogue())
-        return fit_tower(chosen, fitting, spec, arrays, batch, everything, self.samples, self.interactions, self.seed)
+    def ground(self, plan: TowerPlan) -> Ground:
+        """What a retrieval model learns from: its own positives, each with the user as of that moment."""
+        with progress(f"examples for {plan.name}"):
+            chosen = positives(self.training, self.state, plan.positives)
+            then = State(self.state.config)
+            then.register(self.events)
+            probed = then.fold(self.training, chosen.probe)
+            assert probed is not None
+            spec, arrays = fit_features.fit(plan.features, self.state, probed)
+            features = assemble(spec, arrays, self.state, probed)
+            catalogue = assemble(spec, arrays, self.state, self._catalogue())
+        examples: Examples = Before(chosen, features)
+        if plan.positives.context == "others":
+            examples = self._others(spec, arrays)
+        return Ground(spec, arrays, examples, chosen.probe.item, catalogue, self.interactions, self._hard(plan))
+
+    def _hard(self, plan: TowerPlan) -> HardNegatives:
+        """What later stages dropped, from before each user's last training event: later traces know the future."""
+        user = self.state.users.rows(self.training.table.column("user_id"))
+        newest = np.full(len(self.state.users), -1, np.int64)
+        np.maximum.at(newest, user, self.training.numpy("time_ms"))
+        return HardNegatives.of(
+            read_traces(self.traces) if plan.objective.negatives.hard_share > 0 else (),
+            self.state.users,
+            self.state.items,
+            max_per_user=plan.objective.negatives.max_hard,
+            until_ms=dict(zip(self.state.users.ids(), newest.tolist(), strict=True)),
+            seed=self.seed,
+        )
+
+    def _others(self, spec: FeatureSpec, arrays: dict[str, NDArray[Any]]) -> Others:
+        """Users of at least two items, as of the end of the log."""
+        users = np.flatnonzero(np.bincount(self.interactions.user, minlength=1) > 1).astype(np.int32)
+        nobody = np.zeros(0, np.int32)
+        at = ProbeBatch(
+            users, np.full(len(users), self.state.newest_ms), np.zeros(len(users), np.int64), nobody, nobody
+        )
+        probed = self.state.fold(EventBatch.empty(), at)
+        assert probed is not None
+        features = assemble(spec, arrays, self.state, probed)
+        return Others(self.interactions, users, spec, arrays, features, self.seed)
 
     def ranker(self, chosen: Component[Any], fitting: Fitting) -> Part:
         spec, arrays = fit_features.fit(self.features, self.state, self.probed)
-        batch = assemble(spec, arrays, self.state.catalogue, self.probed)
+        batch = assemble(spec, arrays, self.state, self.probed)
         return fit_ranker(chosen, fitting, spec, arrays, batch, self.samples, self.seed)
 
     def _catalogue(self) -> Probed:
         """Every item row as a candidate of nobody."""
-        import numpy as np
-
         nobody = self.state.view("", self.state.newest_ms)
         return self.state.probe(nobody, np.arange(len(self.state.items), dtype=np.int32))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -67,25 +67,42 @@ def deterministic() -> Iterator[None]:
         torch.use_deterministic_algorithms(before)
 
 
+@contextmanager
+def threads(n: int) -> Iterator[None]:
+    """Train with n threads inside: benches compare programs, not machines."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(n)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def run(
     what: str,
     model: nn.Module,
-    embedding: FusedEmbedding,
+    tables: Sequence[nn.Module],
     n_requests: int,
     loss: Callable[[NDArray[np.int64]], Tensor],
     fitting: Fitting,
     seed: int,
+    is_enough: Callable[[], bool] | None = None,
 ) -> list[float]:
     """Minimise ``loss(request indices)``.
+
+    Args:
+        is_enough: asked after each epoch whether to stop before the last one.
 
     Returns:
         the mean loss of each epoch.
     """
-    dense = torch.optim.Adam(model.parameters(), lr=fitting.learning_rate, fused=True)
-    sparse = torch.optim.SparseAdam(list(embedding.parameters()), lr=fitting.learning_rate)
+    rows = [p for table in tables for p in table.parameters()]
+    optimizers: list[torch.optim.Optimizer] = [torch.optim.SparseAdam(rows, lr=fitting.learning_rate)]
+    if weights := list(model.parameters()):
+        optimizers.append(torch.optim.Adam(weights, lr=fitting.learning_rate, fused=True))
     random = rng(seed, what, "order")
-    model.train()
-    embedding.train()
+    for module in (model, *tables):
+        module.train()
     means = []
     with deterministic(), progress(what, fitting.epochs * n_requests) as advance:
         for _ in range(fitting.epochs):
@@ -93,14 +110,16 @@ def run(
             for at in range(0, n_requests, fitting.batch_size):
                 requests = np.sort(order[at : at + fitting.batch_size])
                 value = loss(requests)
-                dense.zero_grad()
-                sparse.zero_grad()
+                for optimizer in optimizers:
+                    optimizer.zero_grad()
                 value.backward()  # type: ignore[no-untyped-call]
-                dense.step()
-                sparse.step()  # type: ignore[no-untyped-call]
+                for optimizer in optimizers:
+                    optimizer.step()
                 total += value.item() * len(requests)
                 advance(len(requests))
             means.append(total / max(n_requests, 1))
-    model.eval()
-    embedding.eval()
+            if is_enough is not None and is_enough():
+                break
+    for module in (model, *tables):
+        module.eval()
     return means

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from feedmill.core.config import convert
 from feedmill.core.workspace import Component, Workspace, component
 from feedmill.models import RANKERS, TOWERS
 from feedmill.retrieval import CHANNELS
-from feedmill.train.config import FITTING_KEYS, Fitting
+from feedmill.train.config import FITTING_KEYS, Fitting, TowerPlan
+from feedmill.train.text import TextPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,24 +18,26 @@ class Plans:
     """What the config asks to be trained, checked before any work starts."""
 
     channels: list[Component[Any]]
-    towers: dict[str, tuple[Component[Any], Fitting]]
+    towers: dict[str, TowerPlan]
     ranker: Component[Any] | None
     fitting: Fitting
+    texts: dict[str, TextPlan] = field(default_factory=dict)
 
     @staticmethod
     def of(workspace: Workspace) -> Plans:
         channels = workspace.components("retrieval.channels", CHANNELS, own=["limit"])
-        towers = {}
+        towers, texts = {}, {}
         for c in channels:
-            if not hasattr(c.cls, "build"):
-                block = workspace.raw.get("train", {}).get(c.name, {})
-                chosen = component(block or True, TOWERS, f"train.{c.name}", c.name, own=FITTING_KEYS)
-                towers[c.name] = (chosen, _fitting(chosen))
+            block = workspace.raw.get("train", {}).get(c.name, {})
+            if c.kind == "text":
+                texts[c.name] = TextPlan.of(c.name, block)
+            elif not hasattr(c.cls, "build"):
+                towers[c.name] = TowerPlan.of(c.name, block, TOWERS, workspace.raw.get("features", {}))
         raw = workspace.raw.get("rank", {"kind": "mmoe"})
         if raw.get("kind") == "none":
-            return Plans(channels, towers, None, Fitting())
+            return Plans(channels, towers, None, Fitting(), texts)
         ranker = component(raw, RANKERS, "rank", own=FITTING_KEYS)
-        return Plans(channels, towers, ranker, _fitting(ranker))
+        return Plans(channels, towers, ranker, _fitting(ranker), texts)
 
 
 def _fitting(chosen: Component[Any]) -> Fitting:

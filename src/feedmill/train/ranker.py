@@ -62,7 +62,7 @@ def fit_ranker(
         logits = model(x.user, x.user_numeric, x.item, x.item_numeric, x.request_of)
         return multi_task_bce(logits, labels[rows], mask[rows], weight[rows])
 
-    losses = run(f"training {chosen.kind}", model, embedding, len(samples.probe), loss, fitting, seed)
+    losses = run(f"training {chosen.kind}", model, [embedding], len(samples.probe), loss, fitting, seed)
     rows, of = features.rows(np.arange(min(2, len(samples.probe))))
     example = features.inputs(np.arange(min(2, len(samples.probe))), rows, of)
     return Part(

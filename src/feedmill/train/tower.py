@@ -1,7 +1,12 @@
-"""Fit a two-tower retrieval model and export its user tower; item vectors are computed once, here."""
+"""Fit a retrieval model, whichever it is, and export its user's side; item vectors are computed once, here.
+
+A step scores R requests against M distinct items: those that were chosen, and the negatives that all rows share. Two
+towers that never see each other (late fusion) make both halves of that a matrix product, in training as in serving.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,104 +14,187 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from feedmill.core.batches import Interactions, Part, Rows, SampleBatch
-from feedmill.core.workspace import Component
+from feedmill.core.batches import Floats, Interactions, Part, Rows
+from feedmill.core.clock import rng
 from feedmill.features import FeatureBatch, FeatureSpec
 from feedmill.features.spec import as_dict
 from feedmill.models.embeddings import FusedEmbedding
-from feedmill.models.losses import in_batch_softmax
-from feedmill.train.config import Fitting
+from feedmill.models.losses import HierarchicalSoftmax, HuffmanTree, contrastive, retrieval_loss
+from feedmill.samples.frequency import Frequency
+from feedmill.samples.hard import HardNegatives
+from feedmill.train.columns import Columns, Drawn, Likes
+from feedmill.train.config import TowerPlan
+from feedmill.train.examples import Examples, Shown
 from feedmill.train.export import to_onnx
-from feedmill.train.loop import Features, run
+from feedmill.train.loop import Inputs, run
 from feedmill.train.ranker import sizes
+from feedmill.train.views import Views
+
+CHUNK = 65_536  # items whose vectors are computed at a time
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ground:
+    """What a retrieval model learns from, whatever model it is.
+
+    Attributes:
+        spec, arrays: its features.
+        examples: who chose what.
+        chosen: int32[n] the item rows of all examples, how often each is a positive.
+        catalogue: features of one request with every item row as a candidate.
+        interactions: all known likes.
+        hard: items that later stages dropped, by user.
+    """
+
+    spec: FeatureSpec
+    arrays: dict[str, NDArray[Any]]
+    examples: Examples
+    chosen: Rows
+    catalogue: FeatureBatch
+    interactions: Interactions
+    hard: HardNegatives
 
 
 class UserTower(nn.Module):
-    """What is served: the user's side alone."""
+    """What is served: the user's side alone; with ``bias`` one more coordinate of 1, which meets the items' bias."""
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, bias: bool = False) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.bias = model, bias
 
     def forward(self, user: Tensor, user_numeric: Tensor) -> Tensor:
         vectors: Tensor = self.model.user(user, user_numeric)  # type: ignore[operator]
-        return vectors
+        return torch.cat([vectors, torch.ones_like(vectors[:, :1])], dim=1) if self.bias else vectors
 
 
-class Likes:
-    """Which (user, item) pairs are known likes: such pairs are no negatives."""
-
-    def __init__(self, interactions: Interactions) -> None:
-        self._item = interactions.item  # sorted by user
-        self._start = np.searchsorted(interactions.user, np.arange(interactions.n_users + 1))
-        self._column = np.zeros(interactions.n_items, np.int32)  # of an item in the batch at hand, from 1
-
-    def cells(self, user: Rows, item: Rows) -> NDArray[np.bool_]:
-        """bool[B, B]: does user i like the item of row j? Costs as much as these users have likes."""
-        distinct, column = np.unique(item, return_inverse=True)
-        self._column[distinct] = np.arange(1, len(distinct) + 1)
-        low, n = self._start[user], self._start[user + 1] - self._start[user]
-        of = np.repeat(np.arange(len(user)), n)
-        found = self._column[self._item[np.arange(len(of)) - np.repeat(np.cumsum(n) - n, n) + low[of]]]
-        self._column[distinct] = 0
-        out = np.zeros((len(user), len(distinct)), np.bool_)
-        out[of[found > 0], found[found > 0] - 1] = True
-        return out[:, column]
-
-
-def fit_tower(
-    chosen: Component[Any],
-    fitting: Fitting,
-    spec: FeatureSpec,
-    arrays: dict[str, NDArray[Any]],
-    batch: FeatureBatch,
-    catalogue: FeatureBatch,
-    samples: SampleBatch,
-    interactions: Interactions,
-    seed: int,
-) -> Part:
-    """Positives and their features -> a part with item vectors, an embedding table and the user tower.
-
-    Args:
-        batch: features of ``samples``.
-        catalogue: features of one request with every item row as a candidate.
-    """
+def fit_tower(plan: TowerPlan, ground: Ground, seed: int) -> Part:
+    """Examples and features -> a part with item vectors, an embedding table and the user's tower."""
     torch.manual_seed(seed)
-    embedding = FusedEmbedding(spec.n_rows, chosen.config.embedding_dim, chosen.config.dropout)
-    model = chosen.cls(chosen.config, *sizes(spec))
-    features = Features(spec, batch, embedding)
-    positive = np.flatnonzero((samples.labels[:, 0] > 0) & samples.mask[:, 0])
-    request = samples.probe.request_of[positive].astype(np.int64)
-    item, user = samples.probe.item[positive], samples.probe.user[request]
-    log_p = torch.from_numpy(np.log(np.bincount(item, minlength=1)[item] / max(len(item), 1)).astype(np.float32))
-    items = torch.from_numpy(item.astype(np.int64))
-    likes = Likes(interactions)
-
-    def loss(at: NDArray[np.int64]) -> Tensor:
-        x = features.inputs(request[at], positive[at], at)
-        scores = model.user(x.user, x.user_numeric) @ model.item(x.item, x.item_numeric).t()
-        other = torch.from_numpy(likes.cells(user[at], item[at]))
-        return in_batch_softmax(scores / chosen.config.temperature, log_p[at], items[at], other=other)
-
-    losses = run(f"training {chosen.name}", model, embedding, len(positive), loss, fitting, seed)
-    example = features.inputs(request[:1], positive[:1], np.zeros(1, np.int64))
+    fit = TowerFit(plan, ground, seed)
+    losses = run(f"training {plan.name}", fit.model, fit.tables, ground.examples.n, fit.loss, plan.fitting, seed)
+    user, numeric = fit.embed_users(ground.examples.batch(np.zeros(1, np.int64)))
+    none = torch.zeros(1, 0)
+    example = Inputs(user, numeric, none, none, torch.zeros(1, dtype=torch.int64))
     return Part(
         kind="vector",
-        config={"model": chosen.kind, "spec": as_dict(spec), "spec_hash": spec.hash, "loss": losses},
+        config={"model": plan.kind, "spec": as_dict(ground.spec), "spec_hash": ground.spec.hash, "loss": losses},
         arrays={
-            **arrays,
-            "embedding": embedding.table.weight.detach().numpy(),
-            "item_vectors": item_vectors(model, Features(spec, catalogue, embedding), len(catalogue.item_ids)),
+            **ground.arrays,
+            **{f"frequency.{k}": v for k, v in (fit.frequency.arrays() if fit.frequency else {}).items()},
+            "embedding": fit.embedding.table.weight.detach().numpy(),
+            "item_vectors": fit.item_vectors(),
         },
-        blobs={"dense.onnx": to_onnx(UserTower(model), example)},
+        blobs={"dense.onnx": to_onnx(UserTower(fit.model, bias=fit.has_bias), example)},
     )
 
 
-@torch.no_grad()
-def item_vectors(model: Any, features: Features, n_items: int) -> NDArray[np.float32]:
-    """float32[n_items, W]; row 0 is zero."""
-    rows = np.arange(n_items)
-    x = features.inputs(np.zeros(1, np.int64), rows, np.zeros(n_items, np.int64))
-    vectors: NDArray[np.float32] = model.item(x.item, x.item_numeric).numpy()
-    vectors[0] = 0
-    return vectors
+class TowerFit:
+    """One retrieval model being fitted."""
+
+    def __init__(self, plan: TowerPlan, ground: Ground, seed: int) -> None:
+        self.plan, self.ground = plan, ground
+        self.embedding = FusedEmbedding(ground.spec.n_rows, plan.config.embedding_dim, plan.config.dropout)
+        self.model: Any = plan.cls(plan.config, *sizes(ground.spec))
+        self.frequency = Frequency(plan.objective.frequency, seed) if plan.objective.frequency else None
+        n_items = len(ground.catalogue.item_ids)
+        counts = np.bincount(ground.chosen, minlength=n_items)
+        self._share = counts / max(counts.sum(), 1)
+        self.columns = Columns(
+            Likes(ground.interactions),
+            plan.objective.negatives,
+            counts,
+            ground.hard,
+            rng(seed, plan.name, "negatives"),
+            is_softmax=plan.loss.loss == "sampled_softmax",
+            is_corrected=plan.loss.correction == "subtract",
+        )
+        self._starts = {side: ground.spec.starts(side) for side in ("user", "item")}
+        self._item_ids = torch.from_numpy(ground.catalogue.item_ids)
+        self._item_numeric = torch.from_numpy(ground.catalogue.item_numeric)
+        self._tree = self._make_tree(counts) if plan.loss.loss == "hierarchical_softmax" else None
+        own = plan.objective.self_supervised
+        self._views = Views(own, ground.catalogue.item_ids, self._starts["item"], seed) if own else None
+
+    @property
+    def tables(self) -> list[nn.Module]:
+        """What has sparse gradients."""
+        return [self.embedding, *([self._tree] if self._tree is not None else [])]
+
+    @property
+    def has_bias(self) -> bool:
+        """A tree's leaf is found by its path's direction and, first of all, by how short the path is."""
+        return self._tree is not None
+
+    def loss(self, requests: NDArray[np.int64]) -> Tensor:
+        """The mean loss of some requests."""
+        shown = self.ground.examples.batch(requests)
+        if self._tree is not None:
+            user, numeric = self.embed_users(shown)
+            vectors = self.model.user(user, numeric)[torch.from_numpy(shown.of)] / self.plan.objective.temperature
+            value: Tensor = self._tree(vectors, torch.from_numpy(shown.item).long(), torch.from_numpy(shown.reward))
+            return value
+        if self.frequency is not None:
+            self.frequency.update(shown.item)
+        drawn = self.columns.draw(shown, self.frequency.p if self.frequency else self._share.__getitem__)
+        loss = self._against(shown, drawn)
+        return loss if self._views is None else loss + self._views.config.weight * self._self_supervised(len(requests))
+
+    def _against(self, shown: Shown, drawn: Drawn) -> Tensor:
+        """Scores of every request against every column, and what the loss makes of them."""
+        columns = torch.from_numpy(drawn.item).long()
+        user, item = self.embedding(
+            (torch.from_numpy(shown.user_ids), self._starts["user"]), (self._item_ids[columns], self._starts["item"])
+        )
+        users = self.model.user(user, torch.from_numpy(shown.user_numeric))
+        items = self.model.item(item, self._item_numeric[columns])
+        of, place = torch.from_numpy(shown.of), torch.from_numpy(drawn.place)
+        return retrieval_loss(
+            self.plan.loss,
+            (users[of] * items[place]).sum(1),
+            users @ items.t(),
+            torch.from_numpy(drawn.keep),
+            torch.from_numpy(shown.reward),
+            of=None if len(shown.of) == len(users) else of,
+            temperature=self.plan.objective.temperature,
+            log_q_positive=torch.from_numpy(drawn.log_q_positive),
+            log_q_negative=torch.from_numpy(drawn.log_q),
+        )
+
+    def _self_supervised(self, n: int) -> Tensor:
+        """Two views of items drawn from the whole catalogue should lie near each other (Yao et al. 2021)."""
+        assert self._views is not None
+        first, second, rows = self._views.draw(n)
+        views = self.embedding(*((torch.from_numpy(ids), self._starts["item"]) for ids in (first, second)))
+        numeric = self._item_numeric[torch.from_numpy(rows)]
+        one, other = (self.model.item(view, numeric) for view in views)
+        return contrastive(one, other, self._views.config.temperature)
+
+    def embed_users(self, shown: Shown) -> tuple[Tensor, Tensor]:
+        """float32[R, Fu, D] and float32[R, Nu]."""
+        (user,) = self.embedding((torch.from_numpy(shown.user_ids), self._starts["user"]))
+        return user, torch.from_numpy(shown.user_numeric)
+
+    @torch.no_grad()
+    def item_vectors(self) -> Floats:
+        """float32[N, W]; the zero vector for row 0, and for items that the model knows nothing of."""
+        if self._tree is not None:
+            nodes, bias = self._tree.item_vectors()
+            vectors = torch.cat([nodes / self.plan.objective.temperature, bias[:, None]], dim=1)
+        else:
+            chunks = [slice(at, at + CHUNK) for at in range(0, len(self._item_ids), CHUNK)]
+            vectors = torch.cat([self._vectors_of(self._item_ids[c], self._item_numeric[c]) for c in chunks])
+        out: Floats = vectors.numpy()
+        out[0] = 0
+        out[(self.ground.catalogue.item_ids == 0).all(1)] = 0
+        return out
+
+    def _vectors_of(self, ids: Tensor, numeric: Tensor) -> Tensor:
+        (item,) = self.embedding((ids, self._starts["item"]))
+        vectors: Tensor = self.model.item(item, numeric)
+        return vectors
+
+    def _make_tree(self, counts: NDArray[np.int64]) -> HierarchicalSoftmax:
+        """A leaf per item row. The width is found by asking the model."""
+        with torch.no_grad():
+            width = self.model.user(*self.embed_users(self.ground.examples.batch(np.zeros(1, np.int64)))).shape[1]
+        return HierarchicalSoftmax(HuffmanTree.of(counts), width)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -10,15 +11,16 @@ from feedmill.cli.bench.fold import fold_rows
 from feedmill.cli.bench.log import log_rows
 from feedmill.cli.bench.measure import Quick, done
 from feedmill.cli.bench.serving import serving_rows
-from feedmill.cli.options import Dir, Json
+from feedmill.cli.options import Dir, Json, interruptible, writable
 
 bench_app = typer.Typer(no_args_is_help=False, invoke_without_command=True, help="Measure on this machine.")
 DEMO = Path("demo")
+Data = Annotated[Path | None, typer.Option("--data", help="The folder of real data: FEEDMILL_DATA, or ../shared/data.")]
 
 
 @bench_app.callback()
 def everything(ctx: typer.Context, quick: Quick = False, json: Json = None, folder: Dir = DEMO) -> None:
-    """Without a name: all of them."""
+    """Without a name: the service, the fold and the log. The others take longer, and are asked for by name."""
     if ctx.invoked_subcommand is None:
         done([*serving_rows(folder, quick), *fold_rows(quick), *log_rows(quick)], json)
 
@@ -39,3 +41,72 @@ def fold(quick: Quick = False, json: Json = None) -> None:
 def log(quick: Quick = False, json: Json = None) -> None:
     """Durable appends: one event at a time, and in batches, against plain SQLite rows."""
     done(log_rows(quick), json)
+
+
+# What follows is imported when it is asked for: each has rivals and data of its own.
+
+
+@bench_app.command()
+def kernels(quick: Quick = False, json: Json = None) -> None:
+    """ItemCF, Swing and UserCF: seconds and memory against implicit, sparse_dot_topn, recfarm and SciPy."""
+    from feedmill.cli.bench.kernels import kernels_rows
+
+    done(kernels_rows(quick), json)
+
+
+@bench_app.command()
+def index(quick: Quick = False, json: Json = None) -> None:
+    """Vector indexes: time to build, time per query, recall against exact."""
+    from feedmill.cli.bench.index import index_rows
+
+    done(index_rows(quick), json)
+
+
+@bench_app.command()
+def text(quick: Quick = False, json: Json = None) -> None:
+    """DSSM with a bag, a CNN and an LSTM against BM25: AUC, recall and cost per query."""
+    from feedmill.cli.bench.text import text_rows
+
+    done(text_rows(quick), json)
+
+
+@bench_app.command()
+def two_tower(quick: Quick = False, json: Json = None) -> None:
+    """Two-tower training: positives per second and recall against torch-rechub."""
+    from feedmill.cli.bench.two_tower import two_tower_rows
+
+    done(two_tower_rows(quick), json)
+
+
+@bench_app.command()
+@interruptible
+def retrieval(
+    quick: Quick = False,
+    json: Json = None,
+    data: Data = None,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", help="A split, a channel or a peer, by name; may be repeated.")
+    ] = None,
+    page: Annotated[
+        Path | None,
+        typer.Option("--page", help="Write this page and its plots; with --from, from figures measured before."),
+    ] = None,
+    source: Annotated[
+        list[Path] | None, typer.Option("--from", help="Measure nothing: figures that --json wrote; may be repeated.")
+    ] = None,
+) -> None:
+    """Every channel and their merge, by full ranking on Gowalla and MovieLens: quality, seconds, peers."""
+    from feedmill.cli.bench import retrieval_page
+    from feedmill.cli.bench.retrieval import retrieval_rows
+
+    writable(json)
+    writable(page)
+    if source:
+        figures = retrieval_page.read(source)
+    else:
+        rows = retrieval_rows(quick, data, only or ())
+        done(rows, json)
+        figures = retrieval_page.figures(rows)
+    if page is not None:
+        retrieval_page.write(page, figures)
+        typer.echo(f"wrote {page}")

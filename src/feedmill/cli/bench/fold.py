@@ -12,6 +12,7 @@ def fold_rows(quick: bool) -> list[BenchRow]:
     """The default state on a synthetic log, and Polars counting clicks per item and hour as the peer."""
     import polars as pl
 
+    from feedmill.core.batches import LANES
     from feedmill.core.events import EventBatch
     from feedmill.state import State
 
@@ -31,7 +32,7 @@ def fold_rows(quick: bool) -> list[BenchRow]:
         ours += timed(1, lambda _: State().fold(events))
         theirs += timed(1, lambda _: _rolling(frame))
     mine, polars = float(np.median(ours)), float(np.median(theirs))
-    what = f"fold: {len(State().count_names)} counters of 4 entities, 4 histories, {n:,} events"
+    what = f"fold: {len(State().count_names)} counters of 4 entities, {len(LANES)} histories, {n:,} events"
     row = BenchRow(
         what=what,
         metric="throughput",

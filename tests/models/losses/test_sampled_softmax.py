@@ -1,27 +1,50 @@
+from __future__ import annotations
+
 import numpy as np
 import pytest
 import torch
 
 from feedmill.core.clock import rng
-from feedmill.models.losses import in_batch_softmax, multi_task_bce
+from feedmill.models.losses import in_batch_softmax, sampled_softmax
+from feedmill.models.losses.sampled_softmax import Correction
 
 
-def test_masked_labels_have_no_gradient() -> None:
-    logits = torch.zeros(3, 2, requires_grad=True)
-    labels = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
-    mask = torch.tensor([[True, False], [True, False], [True, False]])
-    loss = multi_task_bce(logits, labels, mask, torch.ones(3))
-    loss.backward()
-    assert loss.item() == pytest.approx(torch.log(torch.tensor(2.0)).item())
-    assert logits.grad is not None
-    assert (logits.grad[:, 1] == 0).all()
+def test_gradients_agree_with_finite_differences() -> None:
+    """Also where columns are corrected row by row, and where the matrix holds its positives."""
+    torch.manual_seed(3)
+    u, v = (torch.randn(4, 3, dtype=torch.float64, requires_grad=True) for _ in range(2))
+    log_q, keep = torch.randn(4, 4, dtype=torch.float64), ~torch.eye(4, dtype=torch.bool)
+
+    def loss(u: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+        scores = u @ v.t()
+        return sampled_softmax(scores.diagonal(), scores, keep, log_q_negative=log_q, temperature=0.7)
+
+    assert torch.autograd.gradcheck(loss, (u, v))
 
 
-def test_weights_are_relative() -> None:
-    logits, labels = torch.tensor([[2.0], [-1.0]]), torch.tensor([[1.0], [1.0]])
-    mask = torch.ones(2, 1, dtype=torch.bool)
-    one, ten = (multi_task_bce(logits, labels, mask, torch.tensor([w, 3 * w])) for w in (1.0, 10.0))
-    torch.testing.assert_close(one, ten)
+def test_a_weight_of_two_is_the_column_twice() -> None:
+    positive, negative = torch.tensor([0.3]), torch.tensor([[0.1, 0.5]])
+    weighted = sampled_softmax(positive, negative, torch.tensor([[2.0, 1.0]]), temperature=1.0)
+    torch.testing.assert_close(
+        weighted, sampled_softmax(positive, torch.tensor([[0.1, 0.1, 0.5]]), None, temperature=1.0)
+    )
+
+
+@pytest.mark.parametrize(("correction", "sign"), [("subtract", -1), ("none", 0), ("flipped", 1)])
+def test_the_correction_has_the_sign_of_its_name(correction: Correction, sign: int) -> None:
+    torch.manual_seed(1)
+    positive, negative, log_p, log_q = torch.randn(3), torch.randn(3, 5), torch.randn(3), torch.randn(5)
+    got = sampled_softmax(
+        positive,
+        negative,
+        None,
+        temperature=1.0,
+        log_q_positive=log_p,
+        log_q_negative=log_q,
+        correction=correction,
+    )
+    z = torch.cat([(positive + sign * log_p)[:, None], negative + sign * log_q], 1)
+    torch.testing.assert_close(got, -torch.log_softmax(z, 1)[:, 0].mean())
 
 
 def test_in_batch_softmax_equals_the_plain_formula() -> None:

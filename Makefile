@@ -33,7 +33,7 @@ check: $(STAMP) ## lint, formatting, types and layers: everything that runs no c
 	$(PY) -m mypy
 	$(PY) .venv/bin/lint-imports --no-logo
 
-bench: $(STAMP) ## p50 and p99 through HTTP on the demo, the fold, the log: with their peers
+bench: $(STAMP) ## p50 and p99 through HTTP on the demo, the fold, the log; `feedmill bench --help` lists the others
 	.venv/bin/feedmill bench
 
 serve: $(STAMP) ## serve the workspace in DIR (default: demo)

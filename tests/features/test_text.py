@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feedmill.core.events import EventBatch, Kind
-from feedmill.features.text import TextConfig, Tokens, fit_slots, item_texts, tokenise
+from feedmill.features.text import TextConfig, Tokens, covered, fit_slots, item_texts, tokenise
 from feedmill.state import State
 
 CONFIG = TextConfig()
@@ -139,6 +139,20 @@ def test_slots_of_what_is_seen_often_enough() -> None:
     assert slots.max() == 2  # #a#, and a
     assert tokens.slotted(slots).ids.tolist().count(0) == 4
     assert fit_slots(config, tokenise([], config)).max() == 0
+
+
+@given(st.lists(WORDS, min_size=1, max_size=5), st.lists(WORDS, min_size=1, max_size=5))
+def test_what_has_every_word_of_a_query(asked: list[str], there: list[str]) -> None:
+    config = TextConfig(min_count=2)
+    queries, items = tokenise(asked, config), tokenise(there, config)
+    slots = fit_slots(config, queries, items)
+    queries, items = queries.slotted(slots), items.slotted(slots)
+    found = covered(queries, np.arange(len(asked)), items, np.arange(len(there)))
+    for b in range(len(asked)):
+        wanted = set(queries.bags(np.array([b])).ravel().tolist()) - {0}
+        for m in range(len(there)):
+            have = set(items.bags(np.array([m])).ravel().tolist())
+            assert found[b, m] == (bool(wanted) and wanted <= have)
 
 
 def test_it_is_quick() -> None:

@@ -37,7 +37,7 @@ WORLD = {
     "吃": (["面条", "厨师", "火锅", "餐厅"], ["美食", "好吃", "做饭"]),
 }
 N_ITEMS, N_SEARCHES = 80, 600
-SMALL = {"embedding_dim": 16, "output_dim": 16, "batch_size": 64, "n_negatives": 16, "learning_rate": 0.01}
+SMALL = {"embedding_dim": 32, "output_dim": 32, "batch_size": 64, "n_negatives": 16, "learning_rate": 0.01}
 
 
 def topic_of(item: int) -> str:
@@ -45,7 +45,7 @@ def topic_of(item: int) -> str:
 
 
 def world(seed: int = 0) -> EventBatch:
-    """Items i0… with two words of their topic and a number; users search with words of a topic and click such items."""
+    """Items i0… with two words of their topic and a number; users search with one or two words and click an item."""
     draw = rng(seed, "searches")
     titles = [" ".join([*draw.choice(WORLD[topic_of(i)][0], 2, replace=False), str(i)]) for i in range(N_ITEMS)]
     items = {
@@ -55,7 +55,7 @@ def world(seed: int = 0) -> EventBatch:
     rows: list[dict[str, Any]] = []
     for k in range(N_SEARCHES):
         at, user, item = START_MS + 60_000 * (k + 1), f"u{k % 40}", int(draw.integers(N_ITEMS))
-        words = " ".join(draw.choice(WORLD[topic_of(item)][1], 2, replace=False))
+        words = " ".join(draw.choice(WORLD[topic_of(item)][1], 1 + k % 2, replace=False))
         rows.append({"time_ms": at, "kind": Kind.SEARCH, "user_id": user, "payload": words})
         rows.append(click(at + 5_000, user, f"i{item}"))
     return EventBatch.concat([EventBatch.of(items), EventBatch.rows(rows)])
@@ -90,7 +90,7 @@ def test_search_finds_what_people_meant(kind: str) -> None:
     assert part.config["n_searched"] > 500
     channel = served(part, state)
     for topic, (titles, queries) in WORLD.items():
-        for query, least in ((" ".join(queries[:2]), 0.9), (queries[2], 0.9), (titles[0], 0.7)):
+        for query, least in ((" ".join(queries[:2]), 0.9), (queries[2], 0.8), (titles[0], 0.7)):
             share = np.mean([topic_of(item) == topic for item in found(channel, state, query)])
             assert share >= least, (kind, query, share)
     assert found(channel, state, "astronaut!! GALAXY") == found(channel, state, "astronaut galaxy")
@@ -104,8 +104,9 @@ def test_without_a_search_items_are_found_by_their_own_words() -> None:
     events = world()[:N_ITEMS]
     state = folded(events)
     channel = served(fit_text(plan("bag", epochs=20, own_words=4), events, state, seed=1), state)
-    assert [topic_of(i) for i in found(channel, state, "rocket", 5)] == ["space"] * 5
-    assert [topic_of(i) for i in found(channel, state, "火锅", 5)] == ["吃"] * 5
+    for word in ("rocket", "火锅"):
+        titles = [state.catalogue.title(state.items.row(f"i{i}")) for i in found(channel, state, word, 3)]
+        assert all(word in title for title in titles), titles
 
 
 def test_an_item_without_words_is_not_found_and_one_like_others_is() -> None:

@@ -126,7 +126,7 @@ def test_an_unknown_key_is_refused_with_the_nearest() -> None:
 
 
 def test_a_models_defaults_stand_below_what_is_set() -> None:
-    plan = Plans.of(workspace({"kind": "youtube", "features": {"searches": 3}})).towers["model"]
+    plan = Plans.of(workspace({"kind": "youtube", "features": {"searches": 3}})).models["model"]
     assert plan.features.searches == 3
     assert plan.features.example_age
     assert plan.features.leave_out == ("user.id",)

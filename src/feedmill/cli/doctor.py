@@ -8,9 +8,9 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import typer
 from rich.markup import escape
@@ -124,6 +124,7 @@ def of_workspace(folder: Path) -> Iterator[Finding]:
     try:
         yield from _log(log, at.raw.get("serve", {}).get("clock", "wall"))
         yield _serves(at)
+        yield from _indexes(at)
     except FeedmillError as e:
         yield Finding("bad", e.given, e.fix or e.expected)
     finally:
@@ -142,6 +143,32 @@ def _log(log: object, clock: str) -> Iterator[Finding]:
         yield Finding(
             "note", "an old log served by today's clock looks empty to recent counters", 'serve.clock = "log"'
         )
+
+
+def _indexes(at: Workspace) -> Iterator[Finding]:
+    """What the builds of the promoted version's vector indexes found of their recall."""
+    from feedmill.publish import current, load
+
+    if current(at.artifacts) is None:
+        return
+    for name, part in load(at.artifacts, verify=False).parts.items():
+        report = part.config.get("index")
+        if isinstance(report, Mapping):
+            wanted, found = report["asked"].get("recall", 0.0), report.get("recall", 1.0)
+            is_enough = found >= wanted
+            yield Finding("ok" if is_enough else "note", index_line(name, report),
+                          "" if is_enough else f"{wanted} was asked for: try another index of {name}")  # fmt: skip
+
+
+def index_line(name: str, report: Mapping[str, Any]) -> str:
+    """What a build says of a vector index, in words."""
+    measured = "nothing in it"
+    if report["n_items"]:
+        asked = f"asked with {report['n_queries']} {report['queries']}"
+        measured = f"recall@{report['k']} {report['recall']:.3f} of exact, {asked}"
+    if report["kind"] == "flat":
+        measured = "exact"
+    return f"index of {name}: {report['kind']}, {report['n_items']:,} items, {measured}"
 
 
 def _serves(at: Workspace) -> Finding:

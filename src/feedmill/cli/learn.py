@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from feedmill.cli import show
+from feedmill.cli.doctor import index_line
 from feedmill.cli.options import HERE, Dir, Json, Set, workspace, writable
 from feedmill.core.errors import ConfigError, DataError
 from feedmill.core.workspace import Workspace
@@ -44,7 +45,11 @@ def run(at: Workspace, *, measure: bool = True) -> tuple[str, Evaluation | None]
     finally:
         log.close()
     about, evaluation = dict(fitted.about), None
-    typer.echo(f"samples: {about['n_samples']:,} rows; {about['negatives']}")
+    if "negatives" in about:
+        typer.echo(f"samples: {about['n_samples']:,} rows; {about['negatives']}")
+    for name, part in fitted.parts.items():
+        if isinstance(part.config.get("index"), Mapping):
+            typer.echo(index_line(name, part.config["index"]))
     trial(at, fitted.parts, about, fitted.events)
     if measure and len(fitted.split.test):
         evaluation = measured(at, fitted.parts, about, fitted.events, fitted.split)

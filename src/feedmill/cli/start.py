@@ -98,7 +98,7 @@ def _trained(at: Workspace) -> list[tuple[str, Any, str]]:
     towers = [k for k, v in at.raw.get("train", {}).items() if isinstance(v, dict)]
     out = list(explain(at.section("train", TrainConfig, towers), "train"))
     plans = Plans.of(at)
-    for name, plan in (*plans.towers.items(), *plans.texts.items()):
+    for name, plan in plans.models.items():
         out.append((f"train.{name}.kind", plan.kind, ""))
         for where, part in plan.explained():
             out.extend(explain(part, where))

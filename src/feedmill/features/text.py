@@ -20,7 +20,7 @@ from msgspec import Meta
 from numba import njit
 from numpy.typing import NDArray
 
-from feedmill.core.batches import Rows
+from feedmill.core.batches import Mask, Rows
 from feedmill.core.config import Config
 from feedmill.state import State
 
@@ -81,6 +81,19 @@ class Tokens:
         whole = np.arange(len(self) + 1)
         out: Rows = _padded(self.ids, self.position_start[self.text_start], whole, texts, 1)
         return out
+
+
+def covered(queries: Tokens, asked: NDArray[np.int64], items: Tokens, found: NDArray[np.int64]) -> Mask:
+    """bool[B, M]: whether an item has every id of a query. Queries of which nothing is known are covered by none.
+
+    Args:
+        asked: int64[B] texts of ``queries``.
+        found: int64[M] texts of ``items``, whose ids are slots of the same numbering.
+    """
+    n = 1 + max(int(t.ids.max(initial=0)) for t in (queries, items))
+    (q, q_start), (d, d_start) = ((t.ids, t.position_start[t.text_start]) for t in (queries, items))
+    out: Mask = _covered(q, q_start, asked, d, d_start, found, n)
+    return out
 
 
 def tokenise(texts: Sequence[str], config: TextConfig, ngrams: int = 0) -> Tokens:
@@ -212,6 +225,25 @@ def _trigrams(letters, low, high, n_buckets, ids, n):  # type: ignore[no-untyped
         ids[n] = _bucket(state, n_buckets)
         n += 1
     return n
+
+
+@njit(cache=True, nogil=True)
+def _covered(q, q_start, asked, d, d_start, found, n):  # type: ignore[no-untyped-def]
+    out = np.zeros((len(asked), len(found)), np.bool_)
+    last = np.zeros(n, np.int64)  # the item, from 1, that had each id last
+    for m in range(len(found)):
+        for i in range(d_start[found[m]], d_start[found[m] + 1]):
+            last[d[i]] = m + 1
+        last[0] = m + 1
+        for b in range(len(asked)):
+            has_all, n_known = True, 0
+            for i in range(q_start[asked[b]], q_start[asked[b] + 1]):
+                n_known += q[i] > 0
+                if last[q[i]] != m + 1:
+                    has_all = False
+                    break
+            out[b, m] = has_all and n_known > 0
+    return out
 
 
 @njit(cache=True, nogil=True)

@@ -41,6 +41,7 @@ class TextGraph:
         self._slots = np.zeros(self.config.n_buckets + 1, np.int32)
         self._slots[buckets] = np.arange(1, len(buckets) + 1)
         self._inputs = {i.name for i in self._session.get_inputs()}
+        self._width = int(self._session.get_outputs()[0].shape[1])
 
     def encode(self, texts: Sequence[str]) -> Floats:
         """float32[n, D] of length 1; the zero vector for a text of which no id is known, such as an empty one."""
@@ -48,6 +49,8 @@ class TextGraph:
         rows = np.arange(len(tokens))
         ids = tokens.bags(rows) if self._is_bag else tokens.sequences(rows, self._least)
         n, t, b = ids.shape
+        if n == 0:
+            return np.zeros((0, self._width), np.float32)
         x = pool(self._table, ids.reshape(n * t, b), np.array([0, b], np.int32)).reshape(n, t, -1)
         feeds: dict[str, NDArray[np.float32] | NDArray[np.int64]] = {"x": x, "length": tokens.lengths}
         (out,) = self._session.run(None, {k: v for k, v in feeds.items() if k in self._inputs})

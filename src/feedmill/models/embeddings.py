@@ -46,7 +46,7 @@ class FusedEmbedding(nn.Module):
         out, at = [], 0
         for ids, starts in bags:
             part = place[at : at + ids.numel()].reshape(tuple(ids.shape))
-            out.append(_Means.apply(rows, part, np.array(starts)))
+            out.append(_Means.apply(rows, part, np.array(starts)))  # type: ignore[no-untyped-call]
             at += ids.numel()
         return out
 
@@ -65,7 +65,7 @@ class _Means(torch.autograd.Function):
         return out
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         out = torch.zeros(ctx.shape)
         spread_means(gradient.contiguous().numpy(), ctx.place, ctx.starts, out.numpy())

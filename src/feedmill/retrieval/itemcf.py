@@ -14,7 +14,9 @@ from feedmill.core.clock import rng
 from feedmill.core.request import FeedRequest
 from feedmill.retrieval.lists import Exponent, ListsConfig, cap, liked, power, scale, take
 from feedmill.retrieval.neighbours import NeighbourLookup
-from feedmill.retrieval.similarity import Table, similar
+from feedmill.retrieval.similarity import similar
+from feedmill.retrieval.table import Table
+
 
 class ItemCFConfig(ListsConfig, frozen=True, kw_only=True):
     """Similarity and its corrections. The defaults are the plain cosine."""

@@ -1,4 +1,4 @@
-"""What channels of "row -> its K most similar" share while they are built: parameters, and sampling what is too much."""
+"""What channels of "row -> its K most similar" share while they are built: parameters, caps, scaling."""
 
 from __future__ import annotations
 
@@ -48,9 +48,13 @@ def take(interactions: Interactions, keep: Mask) -> Interactions:
     """The given ones; the very same object if those are all."""
     if keep.all():
         return interactions
-    columns = (interactions.user, interactions.item, interactions.like, interactions.time_ms)
-    user, item, like, time_ms = (column[keep] for column in columns)
-    return replace(interactions, user=user, item=item, like=like, time_ms=time_ms)
+    return replace(
+        interactions,
+        user=interactions.user[keep],
+        item=interactions.item[keep],
+        like=interactions.like[keep],
+        time_ms=interactions.time_ms[keep],
+    )
 
 
 def cap(key: Rows, most: int, order: NDArray[np.float64]) -> Mask:

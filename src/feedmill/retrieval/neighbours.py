@@ -52,7 +52,7 @@ class NeighbourLookup:
     def __init__(self, name: str, config: LookupConfig, arrays: Arrays) -> None:
         self.name, self.config = name, config
         # Served arrays are memory-mapped and read-only: made so in any case, the kernel is compiled once.
-        self._neighbours, self._sims = _read_only(arrays["neighbours"]), _read_only(arrays["sims"])
+        self._neighbours, self._sims = read_only(arrays["neighbours"]), read_only(arrays["sims"])
         add_up(np.zeros(0, np.int32), np.zeros(0, np.float32), self._neighbours, self._sims, 0)  # warm
 
     def answer(self, user: UserColumns, limit: int) -> CandidateBatch:
@@ -85,32 +85,50 @@ def add_up(
     the catalogue: nothing to clear, nothing shared between threads, 100 k items cost what 1 k cost.
     """
     n_lists, width = neighbours.shape
-    size = 16
-    while size < 2 * len(recent_rows) * width:
-        size *= 2
-    keys, sums = np.zeros(size, np.int32), np.zeros(size, np.float32)
+    keys, sums = empty_sums(len(recent_rows) * width)
     for n in range(len(recent_rows)):
         item = recent_rows[n]
         if item >= n_lists:  # newer than the artifact
             continue
         for k in range(width):
-            row = neighbours[item, k]
-            if row == 0:
+            if neighbours[item, k] == 0:
                 break
-            slot = (row * 40503) & (size - 1)
-            while keys[slot] != 0 and keys[slot] != row:
-                slot = (slot + 1) & (size - 1)
-            keys[slot] = row
-            sums[slot] += weights[n] * sims[item, k]
+            add_to(keys, sums, neighbours[item, k], weights[n] * sims[item, k])
+    return best_sums(keys, sums, limit)
+
+
+@njit(cache=True, nogil=True)
+def empty_sums(n: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """An open-addressing table for sums by row, with room for n rows."""
+    size = 16
+    while size < 2 * n:
+        size *= 2
+    return np.zeros(size, np.int32), np.zeros(size, np.float32)
+
+
+@njit(cache=True, nogil=True)
+def add_to(keys: Rows, sums: Floats, row: int, value: float) -> None:
+    """Add to the sum of a row > 0."""
+    slot = (row * 40503) & (len(keys) - 1)
+    while keys[slot] != 0 and keys[slot] != row:
+        slot = (slot + 1) & (len(keys) - 1)
+    keys[slot] = row
+    sums[slot] += value
+
+
+@njit(cache=True, nogil=True)
+def best_sums(keys: Rows, sums: Floats, limit: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """The best ``limit`` sums above 0 as (rows, scores), best first."""
     rows, scores, n_kept = np.zeros(max(limit, 0), np.int32), np.zeros(max(limit, 0), np.float32), 0
-    for slot in range(size):
+    for slot in range(len(keys)):
         if keys[slot] != 0 and sums[slot] > 0:
             n_kept = offer(rows, scores, n_kept, keys[slot], sums[slot])
     best_first(rows, scores, n_kept)
     return rows[:n_kept], scores[:n_kept]
 
 
-def _read_only(array: NDArray[Any]) -> NDArray[Any]:
+def read_only(array: NDArray[Any]) -> NDArray[Any]:
+    """The same array, which cannot be written to."""
     view = np.asarray(array).view()
     view.flags.writeable = False
     return view

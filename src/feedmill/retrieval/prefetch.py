@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from llvmlite import ir
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 
-@intrinsic
-def prefetch(typing: Any, array: Any, index: Any) -> Any:
+def _prefetch(typing: Any, array: Any, index: Any) -> Any:
     """``prefetch(array, index)`` brings the cache line of ``array[index]`` near, and goes on without waiting.
 
     A hint: any index will do, also one beyond the array. Where lists are walked in no order, the processor guesses
@@ -23,8 +22,12 @@ def prefetch(typing: Any, array: Any, index: Any) -> Any:
         address = builder.bitcast(builder.gep(data, [arguments[1]]), ir.IntType(8).as_pointer())
         word = ir.IntType(32)
         kind = ir.FunctionType(ir.VoidType(), [address.type, word, word, word])
-        call = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        declare: Any = cgutils.get_or_insert_function
+        call = declare(builder.module, kind, "llvm.prefetch.p0")
         builder.call(call, [address, word(0), word(3), word(1)])  # to read, kept in all caches, data
         return context.get_dummy_value()
 
     return types.void(array, types.int64), code
+
+
+prefetch: Any = intrinsic(_prefetch)

@@ -13,6 +13,7 @@ from msgspec import Meta
 from feedmill.core.batches import CandidateBatch, Floats, Mask, Part, UserColumns
 from feedmill.core.config import Config
 from feedmill.core.errors import ArtifactError, DataError
+from feedmill.core.progress import progress
 from feedmill.core.request import FeedRequest
 from feedmill.retrieval.index import Metric, VectorIndex, chosen
 from feedmill.retrieval.index.build import asked
@@ -142,7 +143,8 @@ def with_index(part: Part, config: VectorConfig, seed: int, queries: Floats | No
     """
     if queries is None:
         queries = part.arrays.get(USERS)
-    index = VectorIndex.build(part.arrays[ITEMS], chosen(config.index), config.metric, seed=seed, queries=queries)
+    with progress("building the index"):
+        index = VectorIndex.build(part.arrays[ITEMS], chosen(config.index), config.metric, seed=seed, queries=queries)
     stored = {} if index.kind == "flat" else {INDEX: index.packed()}
     arrays = {k: v for k, v in part.arrays.items() if k != INDEX}
     return replace(part, config={**part.config, INDEX: dict(index.report)}, arrays={**arrays, **stored})

@@ -19,7 +19,7 @@ from feedmill.core.errors import DataError
 from feedmill.core.events import EventBatch
 from feedmill.core.workspace import component
 from feedmill.features.side import SideFields, side_fields
-from feedmill.features.text import TextConfig, Tokens, fit_slots, item_texts, tokenise
+from feedmill.features.text import TextConfig, Tokens, covered, fit_slots, item_texts, tokenise
 from feedmill.models.embeddings import FusedEmbedding
 from feedmill.models.text import ENCODERS
 from feedmill.models.text.dssm import DSSM, dssm_loss
@@ -229,8 +229,10 @@ class TextFit:
     def _masked(
         self, at: NDArray[np.int64], query: NDArray[np.int64], columns: NDArray[np.int64], place: NDArray[np.int64]
     ) -> Mask:
-        """bool[B, M]: items that are no negatives, the row's own among them."""
+        """bool[B, M]: items that are no negatives: the row's own, those known to belong to the query, and those that
+        have every word of it."""
         masked = self._known.cells(query.astype(np.int32), columns.astype(np.int32))
+        masked |= covered(self._queries, query, self._items, columns)
         if self.texts.group is not None:
             group = self.texts.group[at]
             i, j = np.nonzero(group[:, None] == group[None, :])

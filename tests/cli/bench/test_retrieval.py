@@ -36,14 +36,14 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_channel_has_quality_with_an_interval_and_seconds(data: Path) -> None:
-    rows = retrieval_rows(False, data, ["ml-latest-small", "itemcf", "popular"])
+    rows = retrieval_rows(False, data, ["ml-latest-small", "itemcf-defaults", "popular"])
     named = {(row.what, row.metric): row for row in rows}
-    recall = named["ml-latest-small: itemcf", "Recall@20"]
+    recall = named["ml-latest-small: itemcf-defaults", "Recall@20"]
     assert recall.value > 0.9  # 20 items of each taste, and 20 places
     assert recall.low is not None
     assert recall.low <= recall.value
     assert named["ml-latest-small: popular", "Recall@20"].value < recall.value
-    assert named["ml-latest-small: itemcf", "fit"].value > 0
+    assert named["ml-latest-small: itemcf-defaults", "fit"].value > 0
     assert len({row.split for row in rows}) == 1
 
 
@@ -62,8 +62,8 @@ def test_validation_shares_nothing_with_the_test(data: Path) -> None:
 
 def test_only_takes_splits_channels_and_peers_and_brings_what_a_merge_needs() -> None:
     assert chosen("ml-100k", ["gowalla"]) is None
-    ours, others = chosen("ml-100k", ["itemcf"]) or ({}, ())
-    assert list(ours) == ["itemcf"]
+    ours, others = chosen("ml-100k", ["itemcf-defaults"]) or ({}, ())
+    assert list(ours) == ["itemcf-defaults"]
     assert list(others) == []
     ours, others = chosen("ml-100k", ["ml-100k"]) or ({}, ())
     assert "popular" in ours

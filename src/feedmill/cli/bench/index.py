@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from feedmill.cli.bench.measure import timed, timing
-from feedmill.core.batches import Floats, Rows
+from feedmill.core.batches import Floats, Mask, Rows
 from feedmill.core.clock import rng
 from feedmill.core.progress import progress
 from feedmill.metrics.rows import BenchRow
@@ -25,7 +25,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "hnsw, sq8": {"kind": "hnsw"},
     "lsh, 256 bits": {"kind": "lsh"},
 }
-Ask = Callable[[Floats], Rows]  # float32[1, D] -> rows int32[100]
+Ask = Callable[[Floats, Mask | None], Rows]  # float32[1, D], which are kept -> rows int32[100]
 
 
 class Rival(NamedTuple):
@@ -57,7 +57,7 @@ def sized_rows(n: int) -> list[BenchRow]:
     seconds: dict[str, list[float]] = {name: [] for name in all_rivals}
     for _ in range(ROUNDS):
         for name, rival in all_rivals.items():
-            seconds[name] += timed(N_QUERIES, lambda i, rival=rival: rival.ask(queries[i : i + 1]))  # type: ignore[misc]
+            seconds[name] += timed(N_QUERIES, lambda i, rival=rival: rival.ask(queries[i : i + 1], None))  # type: ignore[misc]
     out: list[BenchRow] = []
     theirs = float(np.median(seconds["hnswlib"])) if peer else None
     for name, rival in all_rivals.items():
@@ -67,7 +67,9 @@ def sized_rows(n: int) -> list[BenchRow]:
             ratio = None if theirs is None else theirs / float(np.median(seconds["hnsw, sq8"]))
             said = "hnswlib is not installed" if theirs is None else "hnswlib, one thread"
             out[at] = msgspec.structs.replace(row, peer=said, ratio=ratio)
-    return [*out, *filtered_rows(vectors, n)]
+    for name in ("ivf, sq8", "hnsw, sq8"):
+        out += filtered_rows(f"index, {n:,} x {DIM}: {name}", rivals[name], rivals["flat"], queries, n)
+    return out
 
 
 def clustered(n: int, what: str) -> Floats:
@@ -89,7 +91,9 @@ def ours(vectors: Floats, kind: dict[str, Any], users: Floats) -> Rival:
     index = VectorIndex.build(vectors, {**kind, **wanted}, queries=users)
     build_s = time.perf_counter() - start
     effort = "exact" if index.kind == "flat" else f"effort {index.report['effort']}"
-    return Rival(build_s, index.report["bytes"] / len(vectors), lambda q: index.search(q, DEPTH)[0][0], effort)
+    return Rival(
+        build_s, index.report["bytes"] / len(vectors), lambda q, keep: index.search(q, DEPTH, keep)[0][0], effort
+    )
 
 
 def hnswlib_of(vectors: Floats, users: Floats, exact: Rows) -> Rival | None:
@@ -105,7 +109,7 @@ def hnswlib_of(vectors: Floats, users: Floats, exact: Rows) -> Rival | None:
     index.add_items(vectors[1:], np.arange(1, len(vectors)))
     build_s = time.perf_counter() - start
     ef = DEPTH
-    rival = Rival(build_s, None, lambda q: index.knn_query(q, DEPTH)[0][0], "")
+    rival = Rival(build_s, None, lambda q, keep: index.knn_query(q, DEPTH)[0][0], "")
     while True:
         index.set_ef(ef)
         if recall(rival, users, exact) >= RECALL or ef > 5000:
@@ -115,7 +119,7 @@ def hnswlib_of(vectors: Floats, users: Floats, exact: Rows) -> Rival | None:
 
 def answers(rival: Rival, queries: Floats) -> Rows:
     """int32[R, DEPTH]."""
-    return np.stack([rival.ask(queries[i : i + 1]) for i in range(len(queries))])
+    return np.stack([rival.ask(queries[i : i + 1], None) for i in range(len(queries))])
 
 
 def recall(rival: Rival, queries: Floats, exact: Rows) -> float:
@@ -136,22 +140,19 @@ def rows_of(what: str, rival: Rival, seconds: list[float], share: float) -> list
     return rows
 
 
-def filtered_rows(vectors: Floats, n: int) -> list[BenchRow]:
-    """Searches among one item in a hundred, and among one in ten: none may come back with fewer than asked for."""
-    from feedmill.retrieval.index import VectorIndex
-
-    flat, ivf = VectorIndex.build(vectors, "flat"), VectorIndex.build(vectors, "ivf")
-    queries, out = clustered(N_QUERIES, "users"), []
+def filtered_rows(what: str, rival: Rival, exact: Rival, queries: Floats, n: int) -> list[BenchRow]:
+    """Searches among one item in ten, and among one in a hundred: none comes back with fewer than asked for."""
+    out = []
     for one_in in (10, 100):
         keep = rng(0, "index bench", "kept").random(n) < 1 / one_in
         hits = []
-        for i in range(N_QUERIES):
-            found, exact = (index.search(queries[i : i + 1], DEPTH, keep)[0][0] for index in (ivf, flat))
-            hits.append(np.isin(exact[exact > 0], found).mean())
-        seconds = timed(N_QUERIES, lambda i, keep=keep: ivf.search(queries[i : i + 1], DEPTH, keep))  # type: ignore[misc]
-        what = f"index, {n:,} x {DIM}: ivf, sq8, one in {one_in} kept"
+        for i in range(len(queries)):
+            found, true = (r.ask(queries[i : i + 1], keep) for r in (rival, exact))
+            hits.append(np.isin(true[true > 0], found).mean())
+        seconds = timed(len(queries), lambda i, keep=keep: rival.ask(queries[i : i + 1], keep))  # type: ignore[misc]
+        kept = f"{what}, one in {one_in} kept"
         out += [
-            timing(what, "p50", seconds),
-            BenchRow(what=what, metric=f"recall@{DEPTH}", value=float(np.mean(hits)), unit="of exact among the kept"),
+            timing(kept, "p50", seconds),
+            BenchRow(what=kept, metric=f"recall@{DEPTH}", value=float(np.mean(hits)), unit="of exact among the kept"),
         ]
     return out

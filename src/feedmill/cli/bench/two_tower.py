@@ -1,8 +1,9 @@
-"""Two-tower training: positives per second and recall, against torch-rechub's DSSM at the same model, batch and data.
+"""Two-tower training: positives per second and recall, against other libraries at the same model, batch and data.
 
-Both read the same fields of the same examples, have the same tables and the same layers (its own add a batch
-normalisation after each, which cannot be left out), the same batch, passes and learning rate. Its in-batch mode has no
-temperature, no correction for popularity and no masks: that is what its users get. What is timed is the loop alone.
+All read the same fields of the same examples and have the same tables, layers, batch, passes and learning rate, and one
+thread. torch-rechub adds a batch normalisation after each layer, which cannot be left out; its in-batch mode has no
+temperature, no correction for popularity and no masks. LibRecommender's has all three, and no histories, so ours reads
+none against it. What is timed is the loop; in LibRecommender's fit the making of its graph is part of it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,53 +30,67 @@ if TYPE_CHECKING:
     from feedmill.train.config import TowerPlan
     from feedmill.train.tower import Ground
 
-NAME, PEER = "two_tower", "torch-rechub DSSM"
-MODEL = {"embedding_dim": 32, "hidden_dims": [128, 64], "dropout": 0.0}
-READ = {"histories": {"clicked": [50]}, "context": False, "numbers": "none", "min_count": 1}
-MODES: dict[str, dict[str, Any]] = {
-    "in-batch softmax": {"loss": "sampled_softmax", "negatives": {"sources": {"in_batch": 1.0}}},
-    "pointwise, 3 uniform negatives": {"loss": "pointwise", "negatives": {"sources": {"uniform": 3.0}}},
-}
+SCRIPT = Path(__file__).with_name("two_tower_peer.py")
+NOT_INSTALLED = 3  # its exit where an import fails
+LIMIT_S = 900.0
+MODEL: dict[str, Any] = {"kind": "two_tower", "embedding_dim": 32, "hidden_dims": [128, 64], "dropout": 0.0}
+HISTORY, NO_HISTORY = ({"histories": h, "context": False, "numbers": "none", "min_count": 1}
+                       for h in ({"clicked": [50]}, {}))  # fmt: skip
+SOFTMAX: dict[str, Any] = {"loss": "sampled_softmax", "negatives": {"sources": {"in_batch": 1.0}}}
+POINTWISE: dict[str, Any] = {"loss": "pointwise", "negatives": {"sources": {"uniform": 3.0}}}
 
 
-class Trial:
-    """One contender's runs in one mode.
+@dataclass(frozen=True)
+class Contest:
+    """Ours against one library: in which mode, and with which features."""
 
-    Attributes:
-        wall_s, cpu_s: seconds of each run's loop.
-        quality: of the last run.
-    """
-
-    def __init__(self) -> None:
-        self.wall_s: list[float] = []
-        self.cpu_s: list[float] = []
-        self.quality: Quality | None = None
+    what: str
+    peer: str
+    loss: dict[str, Any]
+    features: dict[str, Any]
 
 
-def two_tower_rows(quick: bool) -> list[BenchRow]:
+CONTESTS = (
+    Contest("in-batch softmax", "torch-rechub", SOFTMAX, HISTORY),
+    Contest("pointwise, 3 uniform negatives", "torch-rechub", POINTWISE, HISTORY),
+    Contest("in-batch softmax, no history", "LibRecommender", SOFTMAX, NO_HISTORY),
+)
+
+
+@dataclass
+class Runs:
+    """Seconds of each run's loop, and the quality of the last run."""
+
+    wall_s: list[float] = field(default_factory=list)
+    cpu_s: list[float] = field(default_factory=list)
+    quality: Quality | None = None
+
+
+def two_tower_rows(quick: bool, contests: tuple[Contest, ...] = CONTESTS) -> list[BenchRow]:
     """MovieLens 100K, a random tenth of each user's items held out. Rivals take turns; medians of the runs.
 
-    The peer is run by the Python that FEEDMILL_PEERS names, or this one, and left out with a word where that one does
-    not have it.
+    A peer is run by the Python that FEEDMILL_PEERS names, or FEEDMILL_LIBRECOMMENDER (which wants another TensorFlow
+    and NumPy than the others), or by this one; where that one does not have it, its rows say so.
     """
     from feedmill.cli.bench.retrieval_tasks import data_folder, movielens_100k
 
     task = movielens_100k(data_folder(), False)
     fitting = {"epochs": 2 if quick else 6, "batch_size": 512, "learning_rate": 2e-3}
-    rows = []
-    for mode, loss in MODES.items():
-        plan, ground = prepared({**MODEL, **fitting, **loss}, task)
-        ours, theirs, why_not = Trial(), Trial(), ""
+    rows: list[BenchRow] = []
+    for contest in contests:
+        plan, ground = prepared({**MODEL, **fitting, **contest.loss, "features": contest.features}, task)
+        ours, theirs, why_not = Runs(), Runs(), ""
         for _ in range(1 if quick else 3):
             run_ours(ours, plan, ground, task)
-            why_not = why_not or run_peer(theirs, plan, ground, task, in_batch=loss["loss"] == "sampled_softmax")
-        what = f"two-tower, {mode}: {task.name}, batch {plan.fitting.batch_size}, {plan.fitting.epochs} epochs"
-        rows += _rows(what, ground.examples.n * plan.fitting.epochs, task.hash, ours, theirs, why_not)
+            why_not = why_not or run_peer(contest.peer, theirs, plan, ground, task)
+        what = f"two-tower, {contest.what}: {task.name}, {plan.fitting.epochs} epochs"
+        peer = f"{contest.peer}, {why_not}" if why_not else contest.peer
+        rows += _rows(what, ground.examples.n * plan.fitting.epochs, task.hash, ours, theirs, peer)
     return rows
 
 
 def prepared(block: dict[str, Any], task: Task) -> tuple[TowerPlan, Ground]:
-    """What the block ``[train.two_tower]`` asks for, and the examples and features of the task's training log."""
+    """What a block ``[train.NAME]`` asks for, and the examples and features of the task's training log."""
     from feedmill.features import assemble
     from feedmill.features import fit as fit_features
     from feedmill.models import TOWERS
@@ -85,15 +101,13 @@ def prepared(block: dict[str, Any], task: Task) -> tuple[TowerPlan, Ground]:
     from feedmill.train.examples import Before
     from feedmill.train.tower import Ground
 
-    plan = TowerPlan.of(NAME, {**block, "features": READ}, TOWERS, {})
-    chosen = positives(task.events, task.state, plan.positives)
+    plan = TowerPlan.of("two-tower", block, TOWERS, {})
+    chosen, state = positives(task.events, task.state, plan.positives), task.state
     probed = State().fold(task.events, chosen.probe)  # anew: each example as of its moment, in the same rows
     assert probed is not None
-    spec, arrays = fit_features.fit(plan.features, task.state, probed)
-    nobody = task.state.probe(
-        task.state.view("", task.state.newest_ms), np.arange(len(task.state.items), dtype=np.int32)
-    )
-    features, catalogue = (assemble(spec, arrays, task.state, x) for x in (probed, nobody))
+    spec, arrays = fit_features.fit(plan.features, state, probed)
+    everything = state.probe(state.view("", state.newest_ms), np.arange(len(state.items), dtype=np.int32))
+    features, catalogue = (assemble(spec, arrays, state, x) for x in (probed, everything))
     nothing = HardNegatives(np.zeros(0, np.int32), np.zeros(0, np.int32))
     examples = Before(chosen, features)
     return plan, Ground(spec, arrays, examples, chosen.probe.item, catalogue, task.interactions, nothing)
@@ -112,60 +126,72 @@ def asked(task: Task, ground: Ground) -> FeatureBatch:
     return assemble(ground.spec, ground.arrays, task.state, probed)
 
 
-def run_ours(trial: Trial, plan: TowerPlan, ground: Ground, task: Task) -> None:
+def run_ours(runs: Runs, plan: TowerPlan, ground: Ground, task: Task) -> None:
     """One fit with the loop of ``feedmill train``."""
     from feedmill.train.examples import Shown
-    from feedmill.train.loop import run
+    from feedmill.train.loop import run, threads
     from feedmill.train.tower import TowerFit
 
-    fit = TowerFit(plan, ground, 0)
-    wall, cpu = time.perf_counter(), time.process_time()
-    run(f"training {NAME}", fit.model, fit.tables, ground.examples.n, fit.loss, plan.fitting, 0)
-    trial.wall_s.append(time.perf_counter() - wall)
-    trial.cpu_s.append(time.process_time() - cpu)
-    batch, nobody = asked(task, ground), np.zeros(0, np.int64)
-    none = np.zeros(0, np.int32)
-    shown = Shown(task.user, batch.user_ids, batch.user_numeric, none, nobody, np.zeros(0, np.float32))
+    with threads(1):
+        early = TowerFit(plan, ground, 0)
+        run("compiling", early.model, early.tables, min(2 * plan.fitting.batch_size, ground.examples.n), early.loss,
+            plan.fitting, 0)  # fmt: skip
+        fit = TowerFit(plan, ground, 0)
+        wall, cpu = time.perf_counter(), time.process_time()
+        run(f"training {plan.name}", fit.model, fit.tables, ground.examples.n, fit.loss, plan.fitting, 0)
+        runs.wall_s.append(time.perf_counter() - wall)
+        runs.cpu_s.append(time.process_time() - cpu)
+    batch, none = asked(task, ground), np.zeros(0, np.int32)
+    shown = Shown(task.user, batch.user_ids, batch.user_numeric, none, none.astype(np.int64), none.astype(np.float32))
     users = fit.model.user(*fit.embed_users(shown)).detach().numpy()
-    trial.quality = quality(users, fit.item_vectors(), task)
+    runs.quality = quality(users, fit.item_vectors(), task)
 
 
-def run_peer(trial: Trial, plan: TowerPlan, ground: Ground, task: Task, in_batch: bool) -> str:
-    """One fit of torch-rechub in its own process; why there was none, or ""."""
-    python = os.environ.get("FEEDMILL_PEERS") or sys.executable
-    script = Path(__file__).with_name("two_tower_peer.py")
+def run_peer(peer: str, runs: Runs, plan: TowerPlan, ground: Ground, task: Task) -> str:
+    """One fit of another library in a process of its own; why there was none, or ""."""
+    own = os.environ.get(f"FEEDMILL_{peer.upper()}") or os.environ.get("FEEDMILL_PEERS") or sys.executable
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
     with tempfile.TemporaryDirectory() as made:
-        folder = Path(made)
-        _hand_over(folder, plan, ground, task, in_batch)
-        done = subprocess.run([python, str(script), made], capture_output=True, text=True, check=False)
+        hand_over(Path(made), plan, ground, task)
+        command = [own, str(SCRIPT), peer, made]
+        try:
+            done = subprocess.run(
+                command, capture_output=True, text=True, check=False, env=environment, timeout=LIMIT_S
+            )
+        except subprocess.TimeoutExpired:
+            return f"not done in {LIMIT_S:.0f} s"
         if done.returncode:
-            missing = "No module named 'torch_rechub'" in done.stderr
-            return "not installed" if missing else f"failed: {done.stderr.strip().splitlines()[-1]}"
-        told, arrays = json.loads((folder / "peer.json").read_text("utf-8")), np.load(folder / "peer.npz")
-        trial.wall_s.append(told["wall_s"])
-        trial.cpu_s.append(told["cpu_s"])
-        trial.quality = quality(arrays["user"], arrays["item"], task)
+            said = (done.stderr.strip() or "gave no reason").splitlines()[-1]
+            return f"not installed: {said}" if done.returncode == NOT_INSTALLED else f"failed: {said}"
+        seconds = json.loads((Path(made) / "peer.json").read_text("utf-8"))
+        runs.wall_s.append(seconds["wall_s"])
+        runs.cpu_s.append(seconds["cpu_s"])
+        with np.load(Path(made) / "peer.npz") as vectors:
+            runs.quality = quality(vectors["user"], vectors["item"], task)
     return ""
 
 
-def _hand_over(folder: Path, plan: TowerPlan, ground: Ground, task: Task, in_batch: bool) -> None:
+def hand_over(folder: Path, plan: TowerPlan, ground: Ground, task: Task) -> None:
     """The task as files: ids counted from 1 within each table, 0 = nothing."""
     shown = ground.examples.batch(np.arange(ground.examples.n))
     catalogue = own_ids(ground.spec, "item", ground.catalogue.item_ids)
     np.savez(
         folder / "task.npz",
         user=own_ids(ground.spec, "user", shown.user_ids),
+        user_row=shown.user,
         item=catalogue[shown.item],
+        item_row=shown.item,
         users=own_ids(ground.spec, "user", asked(task, ground).user_ids),
+        asked_row=task.user,
         items=catalogue,
     )
     fields = [
-        {"name": f.name, "side": side, "table": f.table, "start": start, "width": f.width}
+        {"name": f.name, "source": f.source, "side": side, "table": f.table, "start": start, "width": f.width}
         for side in ("user", "item")
         for f, start in zip(ground.spec.side(side), ground.spec.starts(side), strict=False)
     ]
     described = {
-        "fields": fields, "tables": ground.spec.tables, "in_batch": in_batch, "seed": 0,
+        "fields": fields, "tables": ground.spec.tables, "in_batch": plan.loss.loss == "sampled_softmax", "seed": 0,
         "embedding_dim": plan.config.embedding_dim, "hidden_dims": list(plan.config.hidden_dims),
         "temperature": plan.objective.temperature, "epochs": plan.fitting.epochs,
         "batch_size": plan.fitting.batch_size, "learning_rate": plan.fitting.learning_rate,
@@ -176,9 +202,9 @@ def _hand_over(folder: Path, plan: TowerPlan, ground: Ground, task: Task, in_bat
 def own_ids(spec: FeatureSpec, side: str, fused: NDArray[np.int32]) -> NDArray[np.int64]:
     """Rows of the fused table -> rows of each field's own table."""
     out, offsets = fused.astype(np.int64), spec.offsets()
-    for field, start in zip(spec.side(side), spec.starts(side), strict=False):
-        columns = out[:, start : start + field.width]
-        columns[columns > 0] -= offsets[field.table]
+    for f, start in zip(spec.side(side), spec.starts(side), strict=False):
+        columns = out[:, start : start + f.width]
+        columns[columns > 0] -= offsets[f.table]
     return out
 
 
@@ -193,35 +219,21 @@ def quality(users: NDArray[np.float32], items: NDArray[np.float32], task: Task) 
     return measure(np.argsort(-scores, axis=1, kind="stable")[:, :K].astype(np.int32), task)
 
 
-def _rows(what: str, n: int, split: str, ours: Trial, theirs: Trial, why_not: str) -> list[BenchRow]:
-    peer = f"{PEER}, {why_not}" if why_not else PEER
-    rows = []
-    for metric, mine, other in (
-        ("positives/s", ours.wall_s, theirs.wall_s),
-        ("positives/CPU s", ours.cpu_s, theirs.cpu_s),
-    ):
-        value, low, high = (n / seconds for seconds in (float(np.median(mine)), max(mine), min(mine)))
-        unit, ratio = f"n = {len(mine)}", None
+def _rows(what: str, n: int, split: str, ours: Runs, theirs: Runs, peer: str) -> Iterator[BenchRow]:
+    """Both clocks and both measures; ratios above 1 are in our favour."""
+    for metric, mine, other in (("positives/s", ours.wall_s, theirs.wall_s), ("per CPU s", ours.cpu_s, theirs.cpu_s)):
+        value, low, high = (n / seconds / 1e3 for seconds in (float(np.median(mine)), max(mine), min(mine)))
+        unit, ratio = f"k positives, one thread, n = {len(mine)}", None
         if other:
-            unit += f", peer {n / float(np.median(other)):,.0f}"
+            unit += f", peer {n / float(np.median(other)) / 1e3:.1f}"
             ratio = float(np.median(other) / np.median(mine))
-        rows.append(BenchRow(what=what, metric=metric, value=value, low=low, high=high, unit=unit, peer=peer,
-                             ratio=ratio, split=split))  # fmt: skip
-    return [*rows, *_quality_rows(what, split, ours.quality, theirs.quality, peer)]
-
-
-def _quality_rows(what: str, split: str, ours: Quality | None, theirs: Quality | None, peer: str) -> Iterator[BenchRow]:
-    assert ours is not None
-    for name in ("recall", "ndcg"):
-        mine, other = getattr(ours, name), getattr(theirs, name) if theirs else None
-        yield BenchRow(
-            what=what,
-            metric=f"{name}@20",
-            value=mine.mean,
-            low=mine.low,
-            high=mine.high,
-            unit=f"95 %, peer {other.mean:.4f}" if other else "95 %",
-            peer=peer,
-            ratio=mine.mean / other.mean if other else None,
-            split=split,
-        )
+        yield BenchRow(what=what, metric=metric, value=value, low=low, high=high, unit=unit, peer=peer, ratio=ratio,
+                       split=split)  # fmt: skip
+    assert ours.quality is not None
+    for metric in ("recall", "ndcg"):
+        at, unit, ratio = getattr(ours.quality, metric), "95 %", None
+        if theirs.quality is not None:
+            rival = getattr(theirs.quality, metric).mean
+            unit, ratio = f"95 %, peer {rival:.4f}", at.mean / rival
+        yield BenchRow(what=what, metric=f"{metric}@20", value=at.mean, low=at.low, high=at.high, unit=unit, peer=peer,
+                       ratio=ratio, split=split)  # fmt: skip

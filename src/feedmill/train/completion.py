@@ -27,19 +27,19 @@ import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
-from feedmill.core.batches import Floats, Part
+from feedmill.core.batches import Floats, Part, Rows
 from feedmill.core.clock import rng
 from feedmill.core.config import Config
 from feedmill.core.errors import ConfigError, DataError
 from feedmill.core.progress import progress
-from feedmill.retrieval.similarity import Table, spans
+from feedmill.retrieval.cores import spans
 from feedmill.samples.scores import Scores
-from feedmill.train.matrix_kernels import gradient_steps, solve_rows, squared_errors
+from feedmill.train.completion_kernels import gradient_steps, solve_rows, squared_errors
 
 START = 0.1  # standard deviation of the vectors' entries before the first pass
 
 
-class MatrixConfig(Config, frozen=True):
+class CompletionConfig(Config, frozen=True):
     """How the table of observed scores is completed."""
 
     embedding_dim: Annotated[int, Meta(ge=1, description="width of every vector, biases not counted")] = 32
@@ -64,18 +64,29 @@ class Side(NamedTuple):
     biases: Floats
 
 
+class Observed(NamedTuple):
+    """The scores from both sides: user u has ``user_ptr[u]:user_ptr[u + 1]``, item i the like."""
+
+    user_ptr: NDArray[np.int64]
+    user_items: Rows
+    user_values: Floats
+    item_ptr: NDArray[np.int64]
+    item_users: Rows
+    item_values: Floats
+
+
 class Fit(NamedTuple):
     """What a method works on; it changes the sides in place."""
 
-    config: MatrixConfig
-    table: Table
+    config: CompletionConfig
+    table: Observed
     mean: float
     users: Side
     items: Side
     pool: ThreadPoolExecutor
 
 
-def fit_matrix(config: MatrixConfig, triples: Scores, n_users: int, n_items: int, seed: int) -> Part:
+def fit_completion(config: CompletionConfig, triples: Scores, n_users: int, n_items: int, seed: int) -> Part:
     """Observed scores -> vectors whose inner product is the score to be expected.
 
     The same seed gives the same bytes, whatever the number of cores.
@@ -92,7 +103,7 @@ def fit_matrix(config: MatrixConfig, triples: Scores, n_users: int, n_items: int
     _check(triples, n_users, n_items)
     n = len(triples)
     mean = float(triples.score.mean(dtype=np.float64)) if config.biases and n else 0.0
-    table = Table.of(triples.user, triples.item, triples.score, n_users, n_items)
+    table = _observed(triples, n_users, n_items)
     random = rng(seed, "matrix")
     users, items = (_start(ptr, config.embedding_dim, random) for ptr in (table.user_ptr, table.item_ptr))
     losses, error = [], 0.0
@@ -119,6 +130,15 @@ def _check(triples: Scores, n_users: int, n_items: int) -> None:
             raise DataError(given, expected, "read the scores by the state that the vectors are for")
     if not np.isfinite(triples.score).all():
         raise DataError("a score that is not finite", "finite scores", "look for NaN among the values of the log")
+
+
+def _observed(triples: Scores, n_users: int, n_items: int) -> Observed:
+    def side(key: Rows, other: Rows, n: int) -> tuple[NDArray[np.int64], Rows, Floats]:
+        order = np.argsort(key, kind="stable")
+        ptr = np.concatenate([[0], np.cumsum(np.bincount(key, minlength=n))])
+        return ptr.astype(np.int64), other[order], triples.score[order]
+
+    return Observed(*side(triples.user, triples.item, n_users), *side(triples.item, triples.user, n_items))
 
 
 def _start(ptr: NDArray[np.int64], width: int, random: np.random.Generator) -> Side:

@@ -13,11 +13,11 @@ from feedmill.core.batches import Floats, Part
 from feedmill.core.config import convert, explain
 from feedmill.core.errors import ConfigError, DataError
 from feedmill.samples.scores import Scores
-from feedmill.train.matrix import MatrixConfig, fit_matrix
-from feedmill.train.matrix_kernels import solve_rows, solve_symmetric
+from feedmill.train.completion import CompletionConfig, fit_completion
+from feedmill.train.completion_kernels import solve_rows, solve_symmetric
 
 METHODS = ["als", "sgd"]
-PLAIN = MatrixConfig(embedding_dim=2, epochs=40, l2=1e-6, biases=False)
+PLAIN = CompletionConfig(embedding_dim=2, epochs=40, l2=1e-6, biases=False)
 
 
 def observed(scores: Floats, share: float = 1.0, seed: int = 0) -> Scores:
@@ -34,9 +34,9 @@ def low_rank(n_users: int, n_items: int, rank: int, noise: float = 0.0, seed: in
     return (a @ b.T + noise * random.normal(size=(n_users, n_items))).astype(np.float32)
 
 
-def fitted(triples: Scores, config: MatrixConfig = PLAIN, seed: int = 0, **changes: Any) -> Part:
+def fitted(triples: Scores, config: CompletionConfig = PLAIN, seed: int = 0, **changes: Any) -> Part:
     config = msgspec.structs.replace(config, **changes)
-    return fit_matrix(config, triples, triples.n_users, triples.n_items, seed)
+    return fit_completion(config, triples, triples.n_users, triples.n_items, seed)
 
 
 def expected(part: Part) -> Floats:
@@ -93,7 +93,7 @@ def test_unseen_scores_are_told_better_than_by_the_mean(method: str) -> None:
     scores = low_rank(120, 80, 2, noise=0.3) + 3
     known, held = observed(scores, 0.3, seed=1), observed(scores, 0.1, seed=2)
     new = ~np.isin(held.user * 80 + held.item, known.user * 80 + known.item)
-    config = MatrixConfig(embedding_dim=4, epochs=60, l2=0.02, learning_rate=0.05)
+    config = CompletionConfig(embedding_dim=4, epochs=60, l2=0.02, learning_rate=0.05)
     told = expected(fitted(known, config, method=method))[held.user, held.item][new]
     y = held.score[new]
     rmse, by_mean = (np.sqrt(((y - guess) ** 2).mean()) for guess in (told, known.score.mean()))
@@ -197,6 +197,6 @@ def test_scores_that_cannot_be_are_refused(user: int, item: int, score: float, s
 
 
 def test_every_parameter_says_what_it_is() -> None:
-    assert all(said for _, _, said in explain(MatrixConfig()))
+    assert all(said for _, _, said in explain(CompletionConfig()))
     with pytest.raises(ConfigError, match="l2"):
-        convert({"l2": 0.0}, MatrixConfig)
+        convert({"l2": 0.0}, CompletionConfig)

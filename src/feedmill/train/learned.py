@@ -1,0 +1,143 @@
+"""The training log in the shapes that components learn from, and what each of them makes of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from feedmill.core.batches import Part, ProbeBatch
+from feedmill.core.errors import DataError
+from feedmill.core.events import EventBatch
+from feedmill.core.progress import progress
+from feedmill.core.workspace import Component, Workspace
+from feedmill.features import FeaturesConfig, FeatureSpec, assemble
+from feedmill.features import fit as fit_features
+from feedmill.log.traces import read_traces
+from feedmill.retrieval.vector import VectorConfig, with_index
+from feedmill.samples import InterestConfig, SamplesConfig, interactions, sample
+from feedmill.samples.hard import HardNegatives
+from feedmill.samples.positives import positives
+from feedmill.samples.scores import scores
+from feedmill.state import Probed, State, StateConfig
+from feedmill.train.completion import fit_completion
+from feedmill.train.config import Fitting, TowerPlan
+from feedmill.train.examples import Before, Examples, Others
+from feedmill.train.plans import CompletionPlan, Plan, Plans
+from feedmill.train.ranker import fit_ranker
+from feedmill.train.text import fit_text
+from feedmill.train.tower import Ground, fit_tower
+
+
+class Learned:
+    """A state that has folded the training log, and everything that is trained on it.
+
+    Args:
+        events: the whole log: rows of users and items are those of a state that has seen all of it.
+        training: the part of it to learn from.
+    """
+
+    def __init__(self, workspace: Workspace, events: EventBatch, training: EventBatch, seed: int) -> None:
+        self.workspace, self.events, self.training, self.seed = workspace, events, training, seed
+        self.state = self._registered()
+        with progress("folding state"):
+            self.state.fold(training)
+        interest = workspace.section("samples.interest", InterestConfig)
+        self.interactions = interactions(training, self.state, interest)
+
+    def channels(self, plans: Plans) -> dict[str, Part]:
+        """A part for every channel of the config."""
+        return {c.name: self._channel(c, plans.models.get(c.name)) for c in plans.channels}
+
+    def _channel(self, chosen: Component[Any], plan: Plan | None) -> Part:
+        """A counting channel counts; one of vectors or texts trains its model, and gets its index."""
+        if plan is None:
+            with progress(f"building {chosen.name}"):
+                part: Part = chosen.cls.build(self.interactions, self.state, chosen.config, self.seed)
+            return part
+        if isinstance(plan, TowerPlan):
+            part = fit_tower(plan, self.ground(plan), self.seed)
+        elif isinstance(plan, CompletionPlan):
+            observed = scores(self.training, self.state, plan.scores)
+            part = fit_completion(plan.config, observed, observed.n_users, observed.n_items, self.seed)
+        else:
+            part = fit_text(plan, self.training, self.state, self.seed)
+        return with_index(part, chosen.config, self.seed) if isinstance(chosen.config, VectorConfig) else part
+
+    def ranker(self, chosen: Component[Any], fitting: Fitting) -> tuple[Part, dict[str, Any]]:
+        """The ranker, and what the artifact says of it.
+
+        Raises:
+            DataError: there is nothing to learn from.
+        """
+        config = self.workspace.section("samples", SamplesConfig, drop=["interest"])
+        with progress("drawing samples"):
+            samples, negatives = sample(self.training, self.state, config, self.seed)
+        if not samples.heads or not len(samples):
+            raise DataError(
+                f"{len(self.training):,} events, too few of any kind of feedback",
+                f"at least {config.min_positives} clicks, watches or likes",
+                "ingest more events, or lower samples.min_positives",
+            )
+        probed = self.then(samples.probe)
+        spec, arrays = fit_features.fit(self.workspace.section("features", FeaturesConfig), self.state, probed)
+        part = fit_ranker(chosen, fitting, spec, arrays, assemble(spec, arrays, self.state, probed), samples, self.seed)
+        return part, {
+            "spec_hash": part.config["spec_hash"],
+            "heads": list(samples.heads),
+            "n_samples": len(samples),
+            "negatives": negatives,
+        }
+
+    def ground(self, plan: TowerPlan) -> Ground:
+        """What a retrieval model learns from: its own positives, each with the user as of that moment."""
+        with progress(f"examples for {plan.name}"):
+            chosen = positives(self.training, self.state, plan.positives)
+            probed = self.then(chosen.probe)
+            spec, arrays = fit_features.fit(plan.features, self.state, probed)
+            nobody = self.state.view("", self.state.newest_ms)
+            everything = self.state.probe(nobody, np.arange(len(self.state.items), dtype=np.int32))
+            catalogue = assemble(spec, arrays, self.state, everything)
+            if plan.positives.context == "others":
+                examples: Examples = self._others(spec, arrays)
+            else:
+                examples = Before(chosen, assemble(spec, arrays, self.state, probed))
+        return Ground(spec, arrays, examples, chosen.probe.item, catalogue, self.interactions, self._hard(plan))
+
+    def then(self, probe: ProbeBatch) -> Probed:
+        """Users and candidates as of moments of the training log: it is folded again, for a state cannot go back."""
+        probed = self._registered().fold(self.training, probe)
+        assert probed is not None
+        return probed
+
+    def _registered(self) -> State:
+        state = State(self.workspace.section("state", StateConfig))
+        state.register(self.events)
+        return state
+
+    def _hard(self, plan: TowerPlan) -> HardNegatives:
+        """What later stages dropped, from before each user's last training event: later traces know the future."""
+        user = self.state.users.rows(self.training.table.column("user_id"))
+        newest = np.full(len(self.state.users), -1, np.int64)
+        np.maximum.at(newest, user, self.training.numpy("time_ms"))
+        return HardNegatives.of(
+            read_traces(self.workspace.traces) if plan.objective.negatives.hard_share > 0 else (),
+            self.state.users,
+            self.state.items,
+            max_per_user=plan.objective.negatives.max_hard,
+            until_ms=dict(zip(self.state.users.ids(), newest.tolist(), strict=True)),
+            seed=self.seed,
+        )
+
+    def _others(self, spec: FeatureSpec, arrays: dict[str, NDArray[Any]]) -> Others:
+        """Users of at least two items, as of the end of the log."""
+        users = np.flatnonzero(np.bincount(self.interactions.user, minlength=1) > 1).astype(np.int32)
+        nobody = np.zeros(0, np.int32)
+        at = ProbeBatch(
+            users, np.full(len(users), self.state.newest_ms), np.zeros(len(users), np.int64), nobody, nobody
+        )
+        probed = self.state.fold(EventBatch.empty(), at)
+        assert probed is not None
+        features = assemble(spec, arrays, self.state, probed)
+        return Others(self.interactions, users, spec, arrays, features, self.seed)

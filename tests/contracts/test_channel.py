@@ -139,6 +139,13 @@ MAKE: dict[str, Make] = {
         max_users_per_item=6,
         max_items_per_user=8,
     ),
+    "swing": counting("swing"),
+    "swing, all options": counting(
+        "swing", top_k=5, alpha=10, user_exponent=0.25, item_exponent=0.3, max_users_per_item=6, scale_rows=True
+    ),
+    "usercf": counting("usercf"),
+    "usercf, few": counting("usercf", top_k=4, discount="power", item_exponent=0.2, neighbour_items=6, fold_in_users=0),
+    "usercf, authors": counting("usercf", similarity="authors", scale_rows=True, max_users_per_item=6, fold_in_users=5),
     "followed": counting("followed"),
     "followed, in turn": counting("followed", mix="share", depth=9),
     "topic": counting("topic"),

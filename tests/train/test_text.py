@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,7 @@ from feedmill.models.text import ENCODERS
 from feedmill.retrieval.text import TextChannel, TextChannelConfig
 from feedmill.state import State
 from feedmill.train import fit
-from feedmill.train.text import TextFit, TextPlan, Texts, fit_text, to_graph
+from feedmill.train.text import TextFit, TextPlan, Texts, fit_text
 from worlds import START_MS, click
 
 pytestmark = pytest.mark.slow
@@ -81,11 +83,17 @@ def found(channel: TextChannel, state: State, query: str, n: int = 10) -> list[i
     return [int(item.removeprefix("i")) for item in state.items.ids(rows)]
 
 
-@pytest.mark.parametrize("kind", list(ENCODERS))
-def test_search_finds_what_people_meant(kind: str) -> None:
+@cache
+def searched(kind: str) -> tuple[Part, State]:
+    """A model of the world's searches, and the state that it was trained from."""
     events = world()
     state = folded(events)
-    part = fit_text(plan(kind, epochs=8), events, state, seed=1)
+    return fit_text(plan(kind, epochs=8), events, state, seed=1), state
+
+
+@pytest.mark.parametrize("kind", list(ENCODERS))
+def test_search_finds_what_people_meant(kind: str) -> None:
+    part, state = searched(kind)
     assert part.kind == "text"
     assert part.config["n_searched"] > 500
     channel = served(part, state)
@@ -122,11 +130,11 @@ def test_an_item_without_words_is_not_found_and_one_like_others_is() -> None:
 
 
 def test_the_same_seed_gives_the_same_part() -> None:
-    events = world()
-    parts = [fit_text(plan("cnn", epochs=1), events, folded(events), seed=1) for _ in range(2)]
-    for name, array in parts[0].arrays.items():
-        np.testing.assert_array_equal(array, parts[1].arrays[name], err_msg=name)
-    assert parts[0].config == parts[1].config
+    part, state = searched("cnn")
+    again = fit_text(plan("cnn", epochs=8), world(), state, seed=1)
+    for name, array in part.arrays.items():
+        np.testing.assert_array_equal(array, again.arrays[name], err_msg=name)
+    assert part.config == again.config
 
 
 @pytest.mark.parametrize("kind", list(ENCODERS))
@@ -146,11 +154,6 @@ def test_what_is_served_equals_what_was_trained(kind: str) -> None:
     assert not graph.encode(["", "кино"]).any()
     assert graph.encode(["rocket", ""]).any(axis=1).tolist() == [True, False]
     assert graph.encode([]).shape == (0, SMALL["output_dim"])
-
-
-def test_a_long_text_and_a_short_one_through_the_same_graph() -> None:
-    encoder = ENCODERS["cnn"](ENCODERS["cnn"].Config(embedding_dim=4))  # type: ignore[attr-defined,call-arg]
-    assert len(to_graph(encoder, 4)) > 1000
 
 
 def test_training_stops_when_it_no_longer_helps_and_keeps_the_best() -> None:
@@ -193,14 +196,17 @@ def test_misfits_push_apart() -> None:
     assert cosines[1] < cosines[0]
 
 
-def test_other_features_of_items_reach_the_part() -> None:
-    events = world()
-    state = folded(events)
-    with_side, without = (fit_text(plan("bag", epochs=1, side=side), events, state, 0) for side in (True, False))
-    assert with_side.arrays["embedding"].shape == without.arrays["embedding"].shape  # queries do not need the rest
-    ids = SideFields.of([np.array([[0], [1]], np.int32)])
-    assert ids is not None
-    assert ids.n == 1
+def test_other_features_of_items_tell_them_apart() -> None:
+    """Two items of one title and different brands; the part has no row of what queries do not need."""
+    brand = SideFields.of([np.array([[0], [1], [2]], np.int32)])
+    learn = Texts(["q r"], ["", "q r", "q r"], np.zeros(2, np.int64), np.array([1, 2]), fields=brand)
+    fit = TextFit(plan("bag", min_count=1), learn, 0)
+    a, b = fit.item_vectors(np.array([1, 2]))
+    assert not np.allclose(a, b)
+    part = fit.part({})
+    assert len(part.arrays["embedding"]) == len(part.arrays["buckets"]) + 1
+    plain = TextFit(plan("bag", min_count=1), replace(learn, fields=None), 0)
+    np.testing.assert_array_equal(*plain.item_vectors(np.array([1, 2])))
 
 
 def test_nothing_to_learn_from() -> None:

@@ -12,6 +12,8 @@ CHANNELS: Registry[Any] = Registry(
     {
         "popular": "feedmill.retrieval.popular:PopularChannel",
         "itemcf": "feedmill.retrieval.itemcf:ItemCFChannel",
+        "swing": "feedmill.retrieval.swing:SwingChannel",
+        "usercf": "feedmill.retrieval.usercf:UserCFChannel",
         "vector": "feedmill.retrieval.vector:VectorChannel",
         "followed": "feedmill.retrieval.followed:FollowedChannel",
         "topic": "feedmill.retrieval.topic:TopicChannel",

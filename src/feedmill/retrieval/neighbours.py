@@ -1,4 +1,5 @@
-"""Item-to-item retrieval at serving time: recent items of a user x their stored neighbours, added up.
+"""Collaborative filtering at serving time: recent items of a user x their stored neighbours, or a user's neighbours x
+their recent items, added up.
 
 ItemCF, and every other channel whose index is "item -> its K most similar", differ only in how the lists
 were built.
@@ -125,6 +126,47 @@ def best_sums(keys: Rows, sums: Floats, limit: int) -> tuple[NDArray[np.int32], 
             n_kept = offer(rows, scores, n_kept, keys[slot], sums[slot])
     best_first(rows, scores, n_kept)
     return rows[:n_kept], scores[:n_kept]
+
+
+@njit(cache=True, nogil=True)
+def users_of(
+    keys: Rows,
+    ptr: NDArray[np.int64],
+    users: Rows,
+    weights: Floats,
+    norms: Floats,
+    but: int,
+    limit: int,
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """The users with most in common with some keys: the best ``limit`` by norms[v] sum_key weights[key], without
+    ``but``; key k has the users ``users[ptr[k] : ptr[k + 1]]``."""
+    n = 0
+    for key in keys:
+        n += ptr[key + 1] - ptr[key]
+    table, sums = empty_sums(n)
+    for key in keys:
+        for p in range(ptr[key], ptr[key + 1]):
+            if users[p] != but:
+                add_to(table, sums, users[p], weights[key] * norms[users[p]])
+    return best_sums(table, sums, limit)
+
+
+@njit(cache=True, nogil=True)
+def items_of(
+    neighbours: Rows, sims: Floats, ptr: NDArray[np.int64], items: Rows, likes: Floats, limit: int
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """The best ``limit`` items by sum_v sims[v] like(v, i) over users v, whose list ends at the first 0; v has the
+    items ``items[ptr[v] : ptr[v + 1]]`` with ``likes``."""
+    n = 0
+    for v in neighbours:
+        n += ptr[v + 1] - ptr[v]
+    table, sums = empty_sums(n)
+    for at in range(len(neighbours)):
+        if neighbours[at] == 0:
+            break
+        for p in range(ptr[neighbours[at]], ptr[neighbours[at] + 1]):
+            add_to(table, sums, items[p], sims[at] * likes[p])
+    return best_sums(table, sums, limit)
 
 
 def read_only(array: NDArray[Any]) -> NDArray[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -26,8 +26,8 @@ class Norms(NamedTuple):
 
     left: Floats
     right: Floats
-    shrinkage: float  # float32 in compiled code
-    top: float
+    shrinkage: Any  # np.float32
+    top: Any  # np.float32
 
 
 class Scratch(NamedTuple):
@@ -52,7 +52,9 @@ class Scratch(NamedTuple):
         )
 
 
-def similar(table: Table, left: Floats, right: Floats, shrinkage: float, top: float, top_k: int) -> tuple[Rows, Floats]:
+def similar(
+    table: Table, left: Floats, right: Floats, shrinkage: float, top: float, top_k: int, what: str = "similar items"
+) -> tuple[Rows, Floats]:
     """Of each item a the ``top_k`` items b with the largest positive
 
         n/(n + shrinkage) min(top, left[a] right[b] sum_u value(u,a) value(u,b)),   n = the users both have.
@@ -72,12 +74,12 @@ def similar(table: Table, left: Floats, right: Floats, shrinkage: float, top: fl
     hot = hot_places(table, work)
     padded = np.zeros((2, -(-n_items // CHUNK) * CHUNK), np.float32)
     padded[:, :n_items] = left, right
-    norms = Norms(padded[0], padded[1], float32(shrinkage), float32(top))
+    norms = Norms(padded[0], padded[1], np.float32(shrinkage), np.float32(top))
 
     def rows(first: int, last: int) -> None:
         similar_rows(first, last, table, hot, norms, Scratch.of(len(norms.left), shrinkage > 0), neighbours, sims)
 
-    on_all_cores("similar items", work, rows)
+    on_all_cores(what, work, rows)
     return neighbours, sims
 
 

@@ -82,17 +82,17 @@ def least(numbers: Floats, n: int, k: int, counts: Rows) -> float:
     Args:
         counts: int32[BUCKETS] of scratch.
     """
-    counts[:] = 0
-    bits, bound, above = numbers.view(np.int32), np.ones(1, np.int32), 0
-    most = np.float32(0)
-    for t in range(n):
-        most = numbers[t] if numbers[t] > most else most
-        counts[bits[t] >> BITS] += 1
-    for bucket in range(np.array([most]).view(np.int32)[0] >> BITS, -1, -1):
-        above += counts[bucket]
-        if above >= k:
-            bound[0] = max(bucket << BITS, 1)
-            break
+    bits, bound, above, most = numbers.view(np.int32), np.ones(1, np.int32), 0, np.float32(0)
+    if n > k:
+        counts[:] = 0
+        for t in range(n):
+            most = numbers[t] if numbers[t] > most else most
+            counts[bits[t] >> BITS] += 1
+        for bucket in range(np.array([most]).view(np.int32)[0] >> BITS, -1, -1):
+            above += counts[bucket]
+            if above >= k:
+                bound[0] = max(bucket << BITS, 1)
+                break
     smallest: float = bound.view(np.float32)[0]
     return smallest
 

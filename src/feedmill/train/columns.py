@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from feedmill.core.batches import Floats, Interactions, Mask, Rows
@@ -47,13 +48,20 @@ class Likes:
     def cells(self, user: Rows, item: Rows) -> Mask:
         """bool[R, M]: does user i like item j? ``item`` is distinct. Costs as much as these users have likes."""
         self._column[item] = np.arange(1, len(item) + 1)
-        low, n = self._start[user], self._start[user + 1] - self._start[user]
-        of = np.repeat(np.arange(len(user)), n)
-        found = self._column[self._item[np.arange(len(of)) - np.repeat(np.cumsum(n) - n, n) + low[of]]]
-        self._column[item] = 0
         out = np.zeros((len(user), len(item)), np.bool_)
-        out[of[found > 0], found[found > 0] - 1] = True
+        liked_cells(user, self._start, self._item, self._column, out)
+        self._column[item] = 0
         return out
+
+
+@njit(cache=True, nogil=True)
+def liked_cells(user: Rows, start: NDArray[np.int64], items: Rows, column: Rows, out: Mask) -> None:
+    """out[i, column - 1] = True for every liked item of user i that has a column."""
+    for i in range(len(user)):
+        for at in range(start[user[i]], start[user[i] + 1]):
+            c = column[items[at]]
+            if c > 0:
+                out[i, c - 1] = True
 
 
 class Columns:

@@ -1,10 +1,11 @@
-"""The one training loop: shuffled in-memory index batches, SparseAdam for embedding rows, Adam for dense weights."""
+"""The one training loop: shuffled in-memory index batches, Adam on the rows and the weights that they touch."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from feedmill.core.progress import progress
 from feedmill.features import FeatureBatch, FeatureSpec
 from feedmill.models.embeddings import FusedEmbedding
 from feedmill.train.config import Fitting
+from feedmill.train.row_adam import RowAdam
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,10 +62,14 @@ class Features:
 def deterministic() -> Iterator[None]:
     """Threads that add up a gradient in any order would make another model of the same seed."""
     before = torch.are_deterministic_algorithms_enabled()
+    memory: Any = torch.utils.deterministic  # its one attribute is not declared
+    filled = memory.fill_uninitialized_memory
     torch.use_deterministic_algorithms(True)
+    memory.fill_uninitialized_memory = False  # nothing here reads what it did not write
     try:
         yield
     finally:
+        memory.fill_uninitialized_memory = filled
         torch.use_deterministic_algorithms(before)
 
 
@@ -97,9 +103,9 @@ def run(
         the mean loss of each epoch.
     """
     rows = [p for table in tables for p in table.parameters()]
-    optimizers: list[torch.optim.Optimizer] = [torch.optim.SparseAdam(rows, lr=fitting.learning_rate)]
-    if weights := list(model.parameters()):
-        optimizers.append(torch.optim.Adam(weights, lr=fitting.learning_rate, fused=True))
+    sparse = RowAdam(rows, fitting.learning_rate)
+    weights = list(model.parameters())
+    dense = torch.optim.Adam(weights, lr=fitting.learning_rate, fused=True) if weights else None
     random = rng(seed, what, "order")
     for module in (model, *tables):
         module.train()
@@ -110,11 +116,11 @@ def run(
             for at in range(0, n_requests, fitting.batch_size):
                 requests = np.sort(order[at : at + fitting.batch_size])
                 value = loss(requests)
-                for optimizer in optimizers:
-                    optimizer.zero_grad()
                 value.backward()  # type: ignore[no-untyped-call]
-                for optimizer in optimizers:
-                    optimizer.step()
+                sparse.step()
+                if dense is not None:
+                    dense.step()
+                    dense.zero_grad()
                 total += value.item() * len(requests)
                 advance(len(requests))
             means.append(total / max(n_requests, 1))

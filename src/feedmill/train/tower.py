@@ -69,7 +69,6 @@ class UserTower(nn.Module):
 
 def fit_tower(plan: TowerPlan, ground: Ground, seed: int) -> Part:
     """Examples and features -> a part with item vectors, an embedding table and the user's tower."""
-    torch.manual_seed(seed)
     fit = TowerFit(plan, ground, seed)
     losses = run(f"training {plan.name}", fit.model, fit.tables, ground.examples.n, fit.loss, plan.fitting, seed)
     user, numeric = fit.embed_users(ground.examples.batch(np.zeros(1, np.int64)))
@@ -92,6 +91,7 @@ class TowerFit:
     """One retrieval model being fitted."""
 
     def __init__(self, plan: TowerPlan, ground: Ground, seed: int) -> None:
+        torch.manual_seed(seed)
         self.plan, self.ground = plan, ground
         self.embedding = FusedEmbedding(ground.spec.n_rows, plan.config.embedding_dim, plan.config.dropout)
         self.model: Any = plan.cls(plan.config, *sizes(ground.spec))
@@ -150,7 +150,7 @@ class TowerFit:
         of, place = torch.from_numpy(shown.of), torch.from_numpy(drawn.place)
         return retrieval_loss(
             self.plan.loss,
-            (users[of] * items[place]).sum(1),
+            ((users if len(of) == len(users) else users[of]) * items[place]).sum(1),
             users @ items.t(),
             torch.from_numpy(drawn.keep),
             torch.from_numpy(shown.reward),

@@ -64,7 +64,10 @@ class _LogSumExp(torch.autograd.Function):
     def forward(ctx: Any, scores: Tensor, offset: Tensor, keep: Tensor | None, scale: float) -> Tensor:
         z = torch.add(offset, scores, alpha=scale)
         if keep is not None:
-            z = torch.where(keep > 0, z if keep.dtype == torch.bool else z + keep.log(), _MASKED)
+            if keep.dtype == torch.bool:
+                z.masked_fill_(~keep, _MASKED)
+            else:
+                z = torch.where(keep > 0, z + keep.log(), _MASKED)
         top = z.amax(1)
         share = torch.softmax(z, 1)
         ctx.save_for_backward(share, torch.where(top > _MASKED / 2, scale, 0.0))

@@ -9,6 +9,7 @@ from msgspec import Meta
 from torch import Tensor, nn
 
 from feedmill.models.text.config import DSSMConfig
+from feedmill.models.text.output import output_layer
 
 
 class BagConfig(DSSMConfig, frozen=True):
@@ -27,7 +28,7 @@ class BagEncoder(nn.Module):
         super().__init__()
         hidden = config.hidden_dim
         first = [nn.Linear(config.embedding_dim, hidden), nn.Tanh()] if hidden else []
-        self.layers = nn.Sequential(*first, nn.Linear(hidden or config.embedding_dim, config.output_dim))
+        self.layers = nn.Sequential(*first, output_layer(hidden or config.embedding_dim, config.output_dim))
 
     def forward(self, x: Tensor, length: Tensor) -> Tensor:
         """float32[n, 1, D] bags, int64[n] positions that went into them (not needed) -> float32[n, output_dim]."""

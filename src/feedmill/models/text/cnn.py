@@ -9,6 +9,7 @@ from msgspec import Meta
 from torch import Tensor, nn
 
 from feedmill.models.text.config import DSSMConfig
+from feedmill.models.text.output import output_layer
 
 
 class CNNConfig(DSSMConfig, frozen=True):
@@ -32,7 +33,7 @@ class CNNEncoder(nn.Module):
         super().__init__()
         self.least = config.window
         self.filters = nn.Linear(config.window * config.embedding_dim, config.n_filters)
-        self.output = nn.Linear(config.n_filters, config.output_dim)
+        self.output = output_layer(config.n_filters, config.output_dim)
 
     def maps(self, x: Tensor) -> Tensor:
         """float32[n, T, D] -> feature maps float32[n, T - window + 1, n_filters]."""

@@ -29,6 +29,8 @@ class DSSM(nn.Module):
         if n_fields:
             out = config.output_dim
             self.side = nn.Sequential(nn.Linear(n_fields * config.embedding_dim, out), nn.Tanh(), nn.Linear(out, out))
+            nn.init.zeros_(self.side[2].weight)  # at first the text has the word
+            nn.init.zeros_(self.side[2].bias)
 
     def query(self, x: Tensor, length: Tensor) -> Tensor:
         """float32[n, T, D] embedded positions, int64[n] lengths -> unit vectors float32[n, W]."""

@@ -9,6 +9,7 @@ from msgspec import Meta
 from torch import Tensor, nn
 
 from feedmill.models.text.config import DSSMConfig
+from feedmill.models.text.output import output_layer
 
 
 class LSTMConfig(DSSMConfig, frozen=True):
@@ -89,7 +90,7 @@ class LSTMEncoder(nn.Module):
     def __init__(self, config: LSTMConfig) -> None:
         super().__init__()
         self.lstm = PeepholeLSTM(config.embedding_dim, config.hidden_dim)
-        self.output = nn.Linear(config.hidden_dim, config.output_dim)
+        self.output = output_layer(config.hidden_dim, config.output_dim)
 
     def forward(self, x: Tensor, length: Tensor) -> Tensor:
         """float32[n, T, D] embedded positions, int64[n] how many a text has -> float32[n, output_dim]."""

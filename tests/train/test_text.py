@@ -197,7 +197,7 @@ def test_misfits_push_apart() -> None:
 
 
 def test_other_features_of_items_tell_them_apart() -> None:
-    """Two items of one title and different brands; the part has no row of what queries do not need."""
+    """Two items of one title and different brands, once that is learned; queries need no row of it."""
     brand = SideFields.of([np.array([[0], [1], [2]], np.int32)])
     learn = Texts(["q r"], ["", "q r", "q r"], np.zeros(2, np.int64), np.array([1, 2]), fields=brand)
     fit = TextFit(plan("bag", min_count=1), learn, 0)

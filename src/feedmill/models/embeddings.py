@@ -38,7 +38,7 @@ class FusedEmbedding(nn.Module):
         """Each (int32[n, W] ids, F + 1 offsets of fields in a row) -> float32[n, F, D], ids 0 not counting.
 
         Distinct ids are looked up once: a batch repeats few of them, and the gradient then names each row once, which
-        SparseAdam would otherwise have to find out by sorting.
+        the optimizer would otherwise have to find out.
         """
         flat = np.concatenate([ids.numpy().ravel() for ids, _ in bags]).astype(np.int32, copy=False)
         distinct, place = number(flat, self._place_of)

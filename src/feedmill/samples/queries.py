@@ -28,7 +28,7 @@ class QueriesConfig(Config, frozen=True):
     window_s: Annotated[float, Meta(gt=0, description="seconds after a search in which a click is due to it")] = 600.0
     own_words: Annotated[
         int, Meta(ge=0, description="pairs per item with a run of its own text as the query, whether searched or not")
-    ] = 2
+    ] = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -34,7 +34,7 @@ class Fitting(Config, frozen=True):
 
     epochs: Annotated[int, Meta(ge=1, description="passes over the samples")] = 6
     batch_size: Annotated[int, Meta(ge=1, description="requests per step")] = 512
-    learning_rate: Annotated[float, Meta(gt=0, description="of Adam and SparseAdam")] = 2e-3
+    learning_rate: Annotated[float, Meta(gt=0, description="of Adam, on rows and weights alike")] = 2e-3
 
 
 class ObjectiveConfig(Config, frozen=True):

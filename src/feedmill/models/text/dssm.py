@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from feedmill.models.text.config import DSSMConfig
+from feedmill.models.text.output import output_layer
 
 
 class DSSM(nn.Module):
@@ -28,9 +29,9 @@ class DSSM(nn.Module):
         self.side: nn.Sequential | None = None
         if n_fields:
             out = config.output_dim
-            self.side = nn.Sequential(nn.Linear(n_fields * config.embedding_dim, out), nn.Tanh(), nn.Linear(out, out))
-            nn.init.zeros_(self.side[2].weight)  # at first the text has the word
-            nn.init.zeros_(self.side[2].bias)
+            last = output_layer(out, out)
+            nn.init.zeros_(last.weight)  # at first the text has the word
+            self.side = nn.Sequential(nn.Linear(n_fields * config.embedding_dim, out), nn.Tanh(), last)
 
     def query(self, x: Tensor, length: Tensor) -> Tensor:
         """float32[n, T, D] embedded positions, int64[n] lengths -> unit vectors float32[n, W]."""

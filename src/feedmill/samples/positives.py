@@ -41,6 +41,9 @@ class PositivesConfig(Config, frozen=True):
             " user's other items, for logs whose order means nothing"
         ),
     ] = "before"
+    known_share: Annotated[
+        float, Meta(ge=0, lt=1, description="others: share of a user's items that the user is known by")
+    ] = 0.5
 
     def __post_init__(self) -> None:
         if self.head not in HEADS:

@@ -108,7 +108,7 @@ class Others:
         item = self._item[place + self._low[requests][of]]
         shuffled = np.lexsort((self._random.random(len(of)), of))
         item = item[shuffled]  # in random order within each user, ``place`` numbers them
-        n_known = np.clip(np.rint(count * self._known).astype(np.int64), 1, count - 1)
+        n_known = np.minimum(np.rint(count * self._known).astype(np.int64), count - 1)
         n_known = np.maximum(n_known, count - MAX_LABELS)
         is_known = place < n_known[of]
         ids = self._features.user_ids[requests].copy()

@@ -100,7 +100,7 @@ class Learned:
             everything = self.state.probe(nobody, np.arange(len(self.state.items), dtype=np.int32))
             catalogue = assemble(spec, arrays, self.state, everything)
             if plan.positives.context == "others":
-                examples: Examples = self._others(spec, arrays)
+                examples: Examples = self._others(spec, arrays, plan.positives.known_share)
             else:
                 examples = Before(chosen, assemble(spec, arrays, self.state, probed))
         return Ground(spec, arrays, examples, chosen.probe.item, catalogue, self.interactions, self._hard(plan))
@@ -130,7 +130,7 @@ class Learned:
             seed=self.seed,
         )
 
-    def _others(self, spec: FeatureSpec, arrays: dict[str, NDArray[Any]]) -> Others:
+    def _others(self, spec: FeatureSpec, arrays: dict[str, NDArray[Any]], known: float) -> Others:
         """Users of at least two items, as of the end of the log."""
         users = np.flatnonzero(np.bincount(self.interactions.user, minlength=1) > 1).astype(np.int32)
         nobody = np.zeros(0, np.int32)
@@ -140,4 +140,4 @@ class Learned:
         probed = self.state.fold(EventBatch.empty(), at)
         assert probed is not None
         features = assemble(spec, arrays, self.state, probed)
-        return Others(self.interactions, users, spec, arrays, features, self.seed)
+        return Others(self.interactions, users, spec, arrays, features, self.seed, known)

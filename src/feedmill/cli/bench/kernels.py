@@ -125,7 +125,7 @@ def n_products(folder: Path) -> int:
 
 def run(name: str, folder: Path, cores: int) -> Figure | str:
     """One run, or why there is none, in words. Ours are run by this Python, others by that of FEEDMILL_PEERS."""
-    command = [sys.executable if name in OURS else python(), str(SCRIPT), name, str(folder), str(cores)]
+    command = [sys.executable if name in OURS else python(), "-P", str(SCRIPT), name, str(folder), str(cores)]
     env = {**os.environ, **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(cores))}
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=False, env=env)

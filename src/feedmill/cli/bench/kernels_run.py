@@ -15,6 +15,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,7 @@ def small(log: Log) -> Any:
 
 
 def itemcf(log: Log, cores: int) -> Run:
+    """Cosine, uncapped."""
     from feedmill.retrieval.itemcf import ItemCFChannel, ItemCFConfig
 
     config, given = ItemCFConfig(top_k=TOP, max_items_per_user=0), log.interactions()
@@ -61,6 +63,7 @@ def itemcf(log: Log, cores: int) -> Run:
 
 
 def usercf(log: Log, cores: int) -> Run:
+    """Cosine of users, uncapped."""
     from feedmill.retrieval.usercf import UserCFConfig, neighbours_of, tastes
 
     config = UserCFConfig(top_k=TOP, max_items_per_user=0, max_users_per_item=0, fold_in_users=0, discount="none")
@@ -70,6 +73,7 @@ def usercf(log: Log, cores: int) -> Run:
 
 
 def swing(log: Log, cores: int) -> Run:
+    """All pairs of users, each counting alike."""
     from feedmill.retrieval.swing import SwingChannel, SwingConfig
 
     config = SwingConfig(top_k=20, user_exponent=0.0, max_users_per_item=2000, max_items_per_user=0)
@@ -93,6 +97,7 @@ def adds(log: Log, cores: int) -> Run:
 
 
 def implicit(log: Log, cores: int) -> Run:
+    """Cosine; an item counts among its own neighbours, so one more is asked for."""
     from implicit.nearest_neighbours import CosineRecommender
 
     matrix = log.matrix()
@@ -100,6 +105,7 @@ def implicit(log: Log, cores: int) -> Run:
 
 
 def implicit_users(log: Log, cores: int) -> Run:
+    """The same of users."""
     from implicit.nearest_neighbours import CosineRecommender
 
     matrix = log.matrix().T.tocsr()
@@ -107,6 +113,7 @@ def implicit_users(log: Log, cores: int) -> Run:
 
 
 def topn(matrix: Any, cores: int) -> object:
+    """Cosines of the columns; one is its own neighbour, so one more is asked for."""
     from scipy.sparse import diags
     from sparse_dot_topn import sp_matmul_topn
 
@@ -116,6 +123,7 @@ def topn(matrix: Any, cores: int) -> object:
 
 
 def sparse_dot_topn(log: Log, cores: int) -> Run:
+    """Of items."""
     import sparse_dot_topn as _  # noqa: F401 - whether it is there
 
     matrix = log.matrix()
@@ -123,6 +131,7 @@ def sparse_dot_topn(log: Log, cores: int) -> Run:
 
 
 def sparse_dot_topn_users(log: Log, cores: int) -> Run:
+    """Of users."""
     import sparse_dot_topn as _  # noqa: F401 - whether it is there
 
     matrix = log.matrix().T.tocsr()
@@ -152,11 +161,9 @@ def scipy_swing(log: Log, cores: int) -> Run:
             mine = matrix[users_of.indices[users_of.indptr[a] : users_of.indptr[a + 1]]]
             pairs = 1 / (1.0 + (mine @ mine.T).toarray())
             np.fill_diagonal(pairs, 0)
-            sums = (
-                np.asarray(mine.multiply(mine.T.dot(pairs).T).sum(axis=0)).ravel() / 2 if mine.shape[0] else np.zeros(0)
-            )
-            sums[a : a + 1] = 0
-            best = np.argpartition(-sums, 20)[:20] if len(sums) > 20 else np.argsort(-sums)
+            sums = np.asarray(mine.multiply(mine.T.dot(pairs).T).sum(axis=0)).ravel() / 2
+            sums[a] = 0
+            best = np.argpartition(-sums, 20)[:20]
             lists.append(best[np.argsort(-sums[best])])
         return lists
 
@@ -196,10 +203,8 @@ def main(rival: str, folder: Path, cores: int) -> None:
     except ImportError as e:
         print(e, file=sys.stderr)
         sys.exit(3)
-    try:
+    with suppress(OSError):  # where it cannot, the highest may be that of making ready
         Path("/proc/self/clear_refs").write_text("5", "utf-8")
-    except OSError:
-        pass  # the highest then is that of making ready, if that was higher
     before, start = memory_mb("VmRSS"), time.perf_counter()
     made = run()
     seconds = time.perf_counter() - start

@@ -14,7 +14,7 @@ class DSSMConfig(Config, frozen=True):
 
     embedding_dim: Annotated[int, Meta(ge=1, description="width of every id's vector")] = 128
     output_dim: Annotated[int, Meta(ge=1, description="width of a text's vector")] = 128
-    gamma: Annotated[float, Meta(gt=0, description="cosines are multiplied by it in the softmax")] = 20.0
+    gamma: Annotated[float, Meta(gt=0, description="cosines are multiplied by it in the softmax")] = 10.0
     n_negatives: Annotated[int, Meta(ge=0, description="random items per step, beside those of the batch")] = 256
     is_shared: Annotated[bool, Meta(description="queries and items are read by one encoder, or by two")] = True
     side: Annotated[bool, Meta(description="items are told by author, topics and attributes beside their text")] = True

@@ -35,9 +35,9 @@ def answer(of: UserCFChannel, user: UserColumns, limit: int = 100) -> dict[int, 
 
 def dense(arrays: dict[str, NDArray[Any]]) -> NDArray[np.float64]:
     """The stored lists of users as a matrix [U, U]."""
-    n = len(arrays["neighbours"])
+    n = len(arrays["peers"])
     out = np.zeros((n, n))
-    np.put_along_axis(out, arrays["neighbours"].astype(np.int64), arrays["sims"].astype(np.float64), axis=1)
+    np.put_along_axis(out, arrays["peers"].astype(np.int64), arrays["sims"].astype(np.float64), axis=1)
     out[:, 0] = 0
     return out
 
@@ -119,7 +119,7 @@ def test_folding_in_equals_the_stored_list_for_the_same_history() -> None:
     for row in (1, 4, 12):
         users, sims = of._alike(log.item[log.user == row], row)
         n = len(users)
-        np.testing.assert_array_equal(users, of._arrays["neighbours"][row, :n])
+        np.testing.assert_array_equal(users, of._arrays["peers"][row, :n])
         np.testing.assert_allclose(sims, of._arrays["sims"][row, :n], rtol=1e-5)
 
 
@@ -142,7 +142,7 @@ def test_authors_make_users_alike_who_share_no_item() -> None:
 def test_any_table_of_users_and_what_they_follow_gives_neighbours() -> None:
     follows = Tastes(np.array([1, 2, 2, 3], np.int32), np.array([4, 4, 5, 5], np.int32), 4, 6)
     found = neighbours_of(follows, UserCFConfig(discount="none"), 0)
-    assert found["neighbours"][2, :2].tolist() == [1, 3]
+    assert found["peers"][2, :2].tolist() == [1, 3]
     assert found["sims"][2, :2] == pytest.approx([1 / np.sqrt(2)] * 2)
 
 
@@ -154,5 +154,10 @@ def test_caps_are_seeded_and_reported() -> None:
     assert capped["n_capped"][1] > 0
     again = build(log, max_items_per_user=4, max_users_per_item=3)
     other = build(log, seed=5, max_items_per_user=4, max_users_per_item=3)
-    np.testing.assert_array_equal(capped["neighbours"], again["neighbours"])
-    assert (capped["neighbours"] != other["neighbours"]).any()
+    np.testing.assert_array_equal(capped["peers"], again["peers"])
+    assert (capped["peers"] != other["peers"]).any()
+
+
+def test_people_are_not_taken_for_items() -> None:
+    """A part with ``neighbours`` and ``sims`` is read as items like an item, by GET /v1/similar."""
+    assert "neighbours" not in UserCFChannel.build(interactions([(1, 1), (2, 1)], 3, 2), None, UserCFConfig(), 0).arrays

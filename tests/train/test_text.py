@@ -197,16 +197,20 @@ def test_misfits_push_apart() -> None:
 
 
 def test_other_features_of_items_tell_them_apart() -> None:
-    """Two items of one title and different brands, once that is learned; queries need no row of it."""
+    """Two items of one title, and two brands that people look for by other words; queries need no row of them."""
     brand = SideFields.of([np.array([[0], [1], [2]], np.int32)])
-    learn = Texts(["q r"], ["", "q r", "q r"], np.zeros(2, np.int64), np.array([1, 2]), fields=brand)
-    fit = TextFit(plan("bag", min_count=1), learn, 0)
-    a, b = fit.item_vectors(np.array([1, 2]))
-    assert not np.allclose(a, b)
-    part = fit.part({})
-    assert len(part.arrays["embedding"]) == len(part.arrays["buckets"]) + 1
-    plain = TextFit(plan("bag", min_count=1), replace(learn, fields=None), 0)
-    np.testing.assert_array_equal(*plain.item_vectors(np.array([1, 2])))
+    learn = Texts(["cheap", "fancy"], ["", "shoe", "shoe"], np.arange(2), np.arange(1, 3), fields=brand)
+    cosines = []
+    for fields in (brand, None):
+        fit = TextFit(plan("bag", min_count=1, epochs=20), replace(learn, fields=fields), 0)
+        fit.train()
+        cosines.append(fit.query_vectors(["cheap", "fancy"]) @ fit.item_vectors(np.array([1, 2])).T)
+        part = fit.part({})
+        assert len(part.arrays["embedding"]) == len(part.arrays["buckets"]) + 1
+    told, alike = cosines
+    assert told[0, 0] > told[0, 1] + 0.1
+    assert told[1, 1] > told[1, 0] + 0.1
+    np.testing.assert_array_equal(alike[:, 0], alike[:, 1])
 
 
 def test_nothing_to_learn_from() -> None:

@@ -61,6 +61,22 @@ SPACES: dict[str, Space] = {
         "last_n": Range(10, 200, log=True, whole=True),
         "recency": Range(0.7, 1),
     },
+    "swing": {
+        "top_k": Range(20, 500, log=True, whole=True),
+        "alpha": Range(0.3, 100, log=True),
+        "user_exponent": Range(0, 1),
+        "item_exponent": Range(0, 0.6),
+        "scale_rows": OneOf((False, True)),
+        "last_n": Range(10, 200, log=True, whole=True),
+        "recency": Range(0.7, 1),
+    },
+    "usercf": {
+        "top_k": Range(30, 500, log=True, whole=True),
+        "discount": OneOf(("log", "power")),
+        "discount_exponent": Range(0.2, 1.2),
+        "item_exponent": Range(0, 0.6),
+        "neighbour_items": Range(10, 500, log=True, whole=True),
+    },
     "model": {  # [train.NAME] of a channel that learns
         "learning_rate": Range(5e-4, 1e-2, log=True),
         "epochs": Range(2, 16, log=True, whole=True),

@@ -15,6 +15,8 @@ from feedmill.retrieval.table import Indices, Table, products
 from feedmill.retrieval.topk import BUCKETS, keep_best, key_of, least
 
 AHEAD, LINE, LONG = 6, 16, 512  # as in similarity.py
+VECTOR = 64  # rows of pairs are this wide or a multiple: loops over them are loops over whole vectors
+DENSE = 12  # going through the pairs of one user in 12 is as dear as going through all pairs, which are vectors
 
 
 class Pairs(NamedTuple):
@@ -43,19 +45,22 @@ class Scratch(NamedTuple):
     met: Rows
     sums: Floats
     members: Rows
-    pairs: Floats  # [most users of an item, squared]
+    pairs: Floats  # [most users of an item x width]
+    line: Floats  # [width], the same rounded up to whole vectors
     keys: NDArray[np.uint64]
     counts: Rows
 
     @staticmethod
     def of(n_items: int, most_users: int, most_entries: int) -> Scratch:
+        width = -(-most_users // VECTOR) * VECTOR
         return Scratch(
             n_of=np.zeros(n_items, np.int32),
             end=np.empty(n_items, np.int32),
             met=np.empty(n_items + 1, np.int32),
             sums=np.empty(n_items, np.float32),
             members=np.empty(most_entries, np.int32),
-            pairs=np.empty(most_users * most_users, np.float32),
+            pairs=np.empty(most_users * width, np.float32),
+            line=np.empty(width, np.float32),
             keys=np.empty(n_items, np.uint64),
             counts=np.empty(BUCKETS, np.int32),
         )
@@ -101,16 +106,17 @@ def swing_rows(
         if m < 2:
             continue
         n_met = members_of(users, table, scratch)
-        matrix = scratch.pairs[: m * m]
+        line = scratch.line[: -(-m // VECTOR) * VECTOR]
+        matrix = scratch.pairs[: m * len(line)]
         matrix[:] = pairs.alpha + np.float32(1)  # all of them have a
         for t in range(n_met):
             if met[t] != a and n_of[met[t]] > 1:
-                count_pairs(scratch.members[end[met[t]] - n_of[met[t]] : end[met[t]]], m, matrix)
-        weigh_pairs(users, pairs.weight, matrix)
+                count_pairs(scratch.members[end[met[t]] - n_of[met[t]] : end[met[t]]], matrix, line)
+        weigh_pairs(users, pairs.weight, matrix, line)
         for t in range(n_met):
             b, values[t] = met[t], 0
             if b != a and n_of[b] > 1:
-                values[t] = sum_pairs(scratch.members[end[b] - n_of[b] : end[b]], m, matrix) * pairs.right[b]
+                values[t] = sum_pairs(scratch.members[end[b] - n_of[b] : end[b]], matrix, line) * pairs.right[b]
             n_of[b] = 0
         low, n = least(values, n_met, neighbours.shape[1], scratch.counts), 0
         for t in range(n_met):
@@ -151,34 +157,58 @@ def members_of(users: Indices, table: Table, scratch: Scratch) -> int:
 
 
 @njit(cache=True, nogil=True)
-def count_pairs(members: Rows, m: int, matrix: Floats) -> None:
-    """Add 1 for each pair of an item's users, the lower number first."""
-    for i in range(len(members) - 1):
-        row = matrix[members[i] * m : members[i] * m + m]
-        for j in range(i + 1, len(members)):
-            row[members[j]] += np.float32(1)
+def count_pairs(members: Rows, matrix: Floats, line: Floats) -> None:
+    """Add 1 for each pair of an item's users, both ways.
+
+    Args:
+        matrix: float32[m * width].
+        line: float32[width >= m] of scratch.
+    """
+    width = len(line)
+    if len(members) * DENSE > width:
+        line[:] = 0
+        for s in members:
+            line[s] = 1
+        for s in members:
+            row = matrix[s * width : s * width + width]
+            for t in range(width):
+                row[t] += line[t]
+    else:
+        for i in range(len(members) - 1):
+            for j in range(i + 1, len(members)):
+                matrix[members[i] * width + members[j]] += np.float32(1)
+                matrix[members[j] * width + members[i]] += np.float32(1)
 
 
 @njit(cache=True, nogil=True)
-def weigh_pairs(users: Indices, weight: Floats, matrix: Floats) -> None:
-    """Alpha + |I_u ∩ I_v| -> w_u w_v / (alpha + |I_u ∩ I_v|)."""
-    m = len(users)
-    weights = np.empty(m, np.float32)
-    for s in range(m):
-        weights[s] = weight[users[s]]
-    for s in range(m):
-        row = matrix[s * m : s * m + m]
-        for t in range(m):
-            row[t] = weights[s] * weights[t] / row[t]
+def weigh_pairs(users: Indices, weight: Floats, matrix: Floats, line: Floats) -> None:
+    """alpha + |I_u ∩ I_v| -> w_u w_v / (alpha + |I_u ∩ I_v|), and 0 for a user with themselves."""
+    width = len(line)
+    line[:] = 0
+    for t in range(len(users)):
+        line[t] = weight[users[t]]
+    for s in range(len(users)):
+        row, of_s = matrix[s * width : s * width + width], weight[users[s]]
+        for t in range(width):
+            row[t] = of_s * line[t] / row[t]
+        row[s] = 0
 
 
 @njit(cache=True, nogil=True)
-def sum_pairs(members: Rows, m: int, matrix: Floats) -> float:
-    """float32: the entries of all pairs of an item's users, added up."""
+def sum_pairs(members: Rows, matrix: Floats, line: Floats) -> float:
+    """float32: the entries of all pairs of an item's users, added up; arguments as in ``count_pairs``."""
+    width = len(line)
     total: Any = np.float32(0)
+    if len(members) * DENSE > width:
+        line[:] = 0
+        for s in members:
+            row = matrix[s * width : s * width + width]
+            for t in range(width):
+                line[t] += row[t]
+        for s in members:
+            total += line[s]
+        return total / np.float32(2)  # type: ignore[no-any-return]
     for i in range(len(members) - 1):
-        row, part = matrix[members[i] * m : members[i] * m + m], np.float32(0)
         for j in range(i + 1, len(members)):
-            part += row[members[j]]
-        total += part
+            total += matrix[members[i] * width + members[j]]
     return total  # type: ignore[no-any-return]

@@ -53,7 +53,7 @@ class UserCFChannel:
     Args:
         name: the channel's name.
         config: see UserCFConfig.
-        part: of users ``neighbours`` int32[U, K] and ``sims`` float32[U, K], best first, padded with 0; their last
+        part: of users ``peers`` int32[U, K] and ``sims`` float32[U, K], best first, padded with 0; their last
             items ``item_ptr`` int64[U + 1], ``items`` int32[n] newest first and ``likes`` float32[n], divided by
             popularity; the index from items (authors) to users ``user_ptr`` int64[L + 1], ``users`` int32[m], with
             ``weights`` float32[L] d(n_l) and ``norms`` float32[U] |Iu|^-1/2; ``keys`` int32[N], the author of each
@@ -85,8 +85,8 @@ class UserCFChannel:
     def fetch(self, request: FeedRequest, user: UserColumns, limit: int) -> CandidateBatch:
         """The best ``limit``; empty for a user who has nothing in common with anybody."""
         row, (rows, _) = int(user.row[0]), recent(user, self.config)
-        if 0 < row < len(self._arrays["neighbours"]) and self._is_known(row, rows):
-            neighbours, sims = self._arrays["neighbours"][row], self._arrays["sims"][row]
+        if 0 < row < len(self._arrays["peers"]) and self._is_known(row, rows):
+            neighbours, sims = self._arrays["peers"][row], self._arrays["sims"][row]
         else:
             neighbours, sims = self._alike(rows, row)
         return CandidateBatch.of(self.name, *self._score(neighbours, sims, limit))
@@ -96,7 +96,7 @@ class UserCFChannel:
         ptr, items = self._arrays["item_ptr"], self._arrays["items"]
         n_known = np.isin(recent_rows, items[ptr[row] : ptr[row + 1]]).sum()
         is_old = self.config.fold_in_users > 0 and 2 * n_known < len(recent_rows)
-        return bool(self._arrays["neighbours"][row, 0] > 0 and not is_old)
+        return bool(self._arrays["peers"][row, 0] > 0 and not is_old)
 
     def _alike(self, recent_rows: Rows, row: int) -> tuple[Rows, Floats]:
         """Users and similarities by recent items, for a user without a list; ``row`` itself stays out."""
@@ -161,7 +161,7 @@ def neighbours_of(pairs: Tastes, config: UserCFConfig, seed: int) -> dict[str, N
         scale(sims)
     n_capped = np.array([len(pairs.user) - len(kept), len(kept) - len(few)], np.int64)
     index = fold_in_index(table, config.fold_in_users, draw)
-    found: dict[str, NDArray[Any]] = {"neighbours": neighbours, "sims": sims, "n_capped": n_capped, **index}
+    found: dict[str, NDArray[Any]] = {"peers": neighbours, "sims": sims, "n_capped": n_capped, **index}
     return {**found, "weights": weights.astype(np.float32), "norms": norms}
 
 

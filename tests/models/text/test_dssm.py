@@ -37,6 +37,7 @@ def test_vectors_are_of_length_one_and_rows_do_not_know_each_other(kind: str) ->
 def test_every_weight_learns_and_the_state_round_trips(kind: str) -> None:
     model, (x, length) = made(kind, n_fields=2), texts(kind)
     fields = torch.randn(4, 2, 6)
+    torch.nn.init.normal_(model.side[2].weight)  # type: ignore[index,arg-type]
     (model.query(x, length) * model.item(x, length, fields)).sum().backward()
     assert all(p.grad is not None and p.grad.any() for p in model.parameters())
     torch.manual_seed(9)
@@ -50,6 +51,8 @@ def test_other_features_are_added_to_the_text() -> None:
     model, (x, length) = made("bag", n_fields=2), texts("bag")
     fields = torch.randn(4, 2, 6)
     assert model.side is not None
+    assert not model.side(fields.flatten(1)).any()  # at first they say nothing
+    torch.nn.init.normal_(model.side[2].weight)  # type: ignore[arg-type]
     added = model.item_encoder(x, length) + model.side(fields.flatten(1))
     torch.testing.assert_close(model.item(x, length, fields), added / added.norm(dim=1, keepdim=True))
 

@@ -15,11 +15,11 @@ def test_no_bias_at_first() -> None:
 
 def test_before_training_texts_are_alike_by_what_they_share() -> None:
     torch.manual_seed(0)
-    words, config = 0.05 * torch.randn(4, 1, 64), BagConfig(embedding_dim=64, output_dim=64)
+    words, config = 0.05 * torch.randn(4, 1, 512), BagConfig(embedding_dim=512, output_dim=512)
     model = DSSM(BagEncoder, config, n_fields=1)
     both = (words[0] + words[1])[None] / 2
     query = model.query(torch.cat([words, both]), torch.ones(5))
-    item = model.item(both, torch.ones(1), torch.randn(1, 1, 64))
+    item = model.item(both, torch.ones(1), torch.randn(1, 1, 512))
     assert (query[:2] @ item.t() > 0.5).all()
-    assert (query[2:4] @ item.t()).abs().max() < 0.35
+    assert (query[2:4] @ item.t()).abs().max() < 0.3
     assert (query[4] @ item.t()).item() > 0.999

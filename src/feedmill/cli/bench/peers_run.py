@@ -29,7 +29,7 @@ def table(given: Any) -> Any:
 
 
 def implicit_model(name: str) -> Callable[[Any], Ask]:
-    """implicit's nearest neighbours and ALS."""
+    """Nearest neighbours and ALS of implicit."""
 
     def fit(likes: Any) -> Ask:
         from implicit.als import AlternatingLeastSquares

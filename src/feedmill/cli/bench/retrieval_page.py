@@ -69,6 +69,8 @@ def table(found: Figures, split: str, page: Path) -> str:
         at, _, name = row["what"].partition(": ")
         if at == split and " - " not in name:
             by_name.setdefault(name, {})[row["metric"]] = row
+    if not by_name:
+        return "No figures.\n"
     lines = ["| | Recall@20 | NDCG@20 | fit | answer |", "|---|---|---|---|---|"]
     ranked = sorted(by_name.items(), key=lambda x: -_value(x[1].get(RECALL)))
     lines += [_line(name, rows) for name, rows in ranked if _value(rows.get(RECALL)) >= 0]
@@ -134,14 +136,18 @@ def setup(found: Figures, split: str, page: Path) -> str:
 
 def choices(found: Figures, split: str, page: Path) -> str:
     """How the parameters of each row were chosen, and what they are."""
-    return "\n".join(f"- **{name}**: {_parameters(run)}. {run.chosen}." for name, run in runs(split).items()) + "\n"
+    lines = [
+        f"- **{name}**: {_parameters(run)}. {run.chosen[0].upper()}{run.chosen[1:]}."
+        for name, run in runs(split).items()
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def _parameters(run: Run) -> str:
     if run.channels:
         weights = ", ".join(f"{c} {run.weights.get(c, 1):g}" for c in run.channels)
         return f"{weights}; scores scaled by their {run.scale}, the first {run.depth} of each"
-    values = ", ".join(f"{k} = {v}" for k, v in run.config.items())
+    values = ", ".join(f"{k} = {msgspec.json.encode(v).decode()}" for k, v in run.config.items())
     return f"`{run.kind}`{': ' if values else ''}{values}"
 
 
@@ -155,6 +161,8 @@ def plot(found: Figures, split: str, page: Path) -> str:
         if row["metric"] == RECALL and row["what"].startswith(f"{split}: ") and " - " not in row["what"]
     ]
     measured = sorted(((name, row) for name, row in rows if _value(row) >= 0), key=lambda x: x[1]["value"])
+    if not measured:
+        return "No figures.\n"
     file = page.with_name(f"{page.stem}-{split}.svg")
     if not bars(measured, list(runs(split)), f"Recall@20, {split}", file):
         return "The plot needs matplotlib: pip install 'feedmill[bench]'.\n"

@@ -17,6 +17,7 @@ from feedmill.serve.full_ranking import Task, random_part, task
 
 SEED = 2024
 SHARE = 0.1
+BLOCK, BLOCK_SEED = 0.2, 1
 BESIDE = Path(__file__).parents[5] / "shared" / "data"  # of a checkout that has the data folder beside it
 
 
@@ -56,7 +57,7 @@ def gowalla_blocks(data: Path) -> Task:
     user, item = known.train()
     order = np.lexsort((item, user))
     user, item = user[order], item[order]
-    held = runs_of(user, 0.2, SEED)
+    held = runs_of(user, BLOCK, BLOCK_SEED)
     held &= np.bincount(item[~held], minlength=item.max() + 1)[item] >= 3
     pairs = user[held].astype("U").tolist(), item[held].astype("U").tolist()
     return task("gowalla, a run of each user's items", without(whole(known), pairs), pairs)
@@ -68,7 +69,8 @@ def runs_of(user: NDArray[np.int64], share: float, seed: int) -> NDArray[np.bool
     n_items = np.bincount(user)
     start = np.cumsum(n_items) - n_items
     length = np.maximum(np.rint(n_items * share), 1).astype(np.int64)
-    first = (rng(seed, "runs").random(len(n_items)) * n_items).astype(np.int64)
+    draw = rng(seed, "block")
+    first = np.array([draw.integers(0, n) if n else 0 for n in n_items.tolist()], np.int64)
     place = np.arange(len(user)) - start[user]
     inside: NDArray[np.bool_] = (place - first[user]) % n_items[user] < length[user]
     return inside

@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 # Chosen on the development parts.
 PLANS: dict[str, dict[str, dict[str, Any]]] = {
     "LCQMC": {
-        "bag": {"epochs": 3, "batch_size": 256, "n_negatives": 0, "gamma": 50.0, "dropout": 0.2},
+        "bag": {"epochs": 3, "batch_size": 256, "n_negatives": 0, "gamma": 30.0, "dropout": 0.2},
         "cnn": {"epochs": 1, "batch_size": 256, "n_negatives": 0, "gamma": 30.0},
         "lstm": {"epochs": 1, "batch_size": 256, "n_negatives": 0, "gamma": 30.0},
     },
     "MovieLens tags": {
-        "bag": {"epochs": 6, "batch_size": 128, "n_negatives": 512},
-        "cnn": {"epochs": 5, "batch_size": 128},
-        "lstm": {"epochs": 5, "batch_size": 128},
+        "bag": {"epochs": 6, "batch_size": 128},
+        "cnn": {"epochs": 4, "batch_size": 128},
+        "lstm": {"epochs": 4, "batch_size": 128},
     },
 }
 DEPTHS = (1, 10, 100)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feedmill.core.errors import DataError
-from feedmill.metrics.ranking import hit_at, hits, ndcg_at, order, recall_at
+from feedmill.metrics.ranking import average_precision_at, hit_at, hits, ndcg_at, order, recall_at
 
 
 def rows(*values: int) -> np.ndarray:
@@ -105,3 +105,12 @@ def test_ranges_and_agreement_with_the_plain_sum(n_users: int, width: int, k: in
 def test_a_perfect_list_has_ndcg_one(chosen: set[int], k: int) -> None:
     best = sorted(chosen) + list(range(31, 41))
     assert ndcg_at(lists(best), [rows(*chosen)], k)[0] == pytest.approx(1)
+
+
+def test_average_precision_by_hand() -> None:
+    """Hits at places 1 and 3 of two: (1/1 + 2/3) / 2."""
+    ranked = np.array([[5, 9, 7, 0]], np.int32)
+    assert average_precision_at(ranked, [np.array([5, 7])], 4)[0] == pytest.approx(5 / 6)
+    assert average_precision_at(ranked, [np.array([9])], 1)[0] == 0
+    assert np.isnan(average_precision_at(ranked, [np.zeros(0, np.int64)], 4)[0])
+    assert len(average_precision_at(np.zeros((0, 4), np.int32), [], 4)) == 0

@@ -81,6 +81,17 @@ def ndcg_at(ranked: Rows, held: Sequence[Rows], k: int) -> PerUser:
     return _where_held(gained / np.where(n_best > 0, ideal[n_best], 1), held)
 
 
+def average_precision_at(ranked: Rows, held: Sequence[Rows], k: int) -> PerUser:
+    """float64[U]: the sum of the precision at each hit's place, over min(k, number held out); NaN if none was held out.
+
+    Its mean over users is MAP@k.
+    """
+    found = hits(ranked, held)[:, :k]
+    precision = np.cumsum(found, axis=1) / np.arange(1, found.shape[1] + 1)
+    n_best = np.maximum(np.minimum([len(h) for h in held], k), 1) if len(held) else np.ones(0)
+    return _where_held((found * precision).sum(axis=1) / n_best, held)
+
+
 def _where_held(values: Any, held: Sequence[Rows]) -> PerUser:
     return np.where([len(h) > 0 for h in held], values, np.nan).astype(np.float64)
 

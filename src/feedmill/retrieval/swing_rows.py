@@ -16,7 +16,7 @@ from feedmill.retrieval.topk import BUCKETS, keep_best, key_of, least
 
 AHEAD, LINE, LONG = 6, 16, 512  # as in similarity.py
 VECTOR = 64  # rows of pairs are this wide or a multiple: loops over them are loops over whole vectors
-DENSE = 12  # going through the pairs of one user in 12 is as dear as going through all pairs, which are vectors
+DENSE = 8  # going through the pairs of one user in 8 is as dear as going through all pairs, which are vectors
 
 
 class Pairs(NamedTuple):
@@ -41,8 +41,8 @@ class Scratch(NamedTuple):
     """What one thread writes on; ``n_of`` is 0 between rows."""
 
     n_of: Rows  # by place
-    end: Rows  # by place
     met: Rows
+    ends: Rows
     sums: Floats
     members: Rows
     pairs: Floats  # [most users of an item x width]
@@ -55,10 +55,10 @@ class Scratch(NamedTuple):
         width = -(-most_users // VECTOR) * VECTOR
         return Scratch(
             n_of=np.zeros(n_items, np.int32),
-            end=np.empty(n_items, np.int32),
             met=np.empty(n_items + 1, np.int32),
+            ends=np.empty(n_items + 1, np.int32),
             sums=np.empty(n_items, np.float32),
-            members=np.empty(most_entries, np.int32),
+            members=np.empty(most_entries + 1, np.int32),
             pairs=np.empty(most_users * width, np.float32),
             line=np.empty(width, np.float32),
             keys=np.empty(n_items, np.uint64),
@@ -99,25 +99,19 @@ def swing_rows(
     of each list counts |I_u ∩ I_v| for all pairs at once, and going through them again adds up what they count. That
     costs as much as the users share, where intersecting two users at a time costs as much as they have.
     """
-    n_of, end, met, values = scratch.n_of, scratch.end, scratch.met, scratch.sums
+    met, ends, values, right = scratch.met, scratch.ends, scratch.sums, pairs.right
     for a in range(first, last):
         users = pairs.users[pairs.ptr[a] : pairs.ptr[a + 1]]
-        m = len(users)
-        if m < 2:
+        if len(users) < 2:
             continue
         n_met = members_of(users, table, scratch)
-        line = scratch.line[: -(-m // VECTOR) * VECTOR]
-        matrix = scratch.pairs[: m * len(line)]
-        matrix[:] = pairs.alpha + np.float32(1)  # all of them have a
+        width = -(-len(users) // VECTOR) * VECTOR
+        scratch.pairs[: len(users) * width] = pairs.alpha
+        count_pairs(n_met, ends, scratch.members, scratch.pairs, scratch.line[:width])
+        weigh_pairs(users, pairs.weight, scratch.pairs, scratch.line[:width])
+        sum_pairs(n_met, ends, scratch.members, scratch.pairs, scratch.line[:width], values)
         for t in range(n_met):
-            if met[t] != a and n_of[met[t]] > 1:
-                count_pairs(scratch.members[end[met[t]] - n_of[met[t]] : end[met[t]]], matrix, line)
-        weigh_pairs(users, pairs.weight, matrix, line)
-        for t in range(n_met):
-            b, values[t] = met[t], 0
-            if b != a and n_of[b] > 1:
-                values[t] = sum_pairs(scratch.members[end[b] - n_of[b] : end[b]], matrix, line) * pairs.right[b]
-            n_of[b] = 0
+            values[t] = values[t] * right[met[t]] if met[t] != a else 0
         low, n = least(values, n_met, neighbours.shape[1], scratch.counts), 0
         for t in range(n_met):
             if values[t] >= low:
@@ -128,14 +122,14 @@ def swing_rows(
 
 @njit(cache=True, nogil=True)
 def members_of(users: Indices, table: Table, scratch: Scratch) -> int:
-    """List which of the users, as numbers from 0 on, have each item.
+    """List which of the users, as numbers from 0 on, have each item that two of them have.
 
     Returns:
-        how many items they have; ``met`` has the places. Of place b the list is ``members[end[b] - n_of[b] : end[b]]``,
-        ascending.
+        how many such items there are; ``met`` has their places, and of the t-th the list is
+        ``members[ends[t] : ends[t + 1]]``, ascending.
     """
-    ptr, places, n_of, end, met = table.user_ptr, table.user_places, scratch.n_of, scratch.end, scratch.met
-    one, n_met, at = np.uint32(1), 0, 0
+    ptr, places, n_of, met, ends = table.user_ptr, table.user_places, scratch.n_of, scratch.met, scratch.ends
+    one, n_met = np.uint32(1), 0
     for s in range(len(users)):
         ahead = users[min(s + AHEAD, len(users) - 1)]
         for q in range(ptr[ahead], min(ptr[ahead + one], ptr[ahead] + np.uint32(LONG)), LINE):
@@ -143,72 +137,84 @@ def members_of(users: Indices, table: Table, scratch: Scratch) -> int:
         for q in range(ptr[users[s]], ptr[users[s] + one]):
             b = places[q]
             met[n_met] = b
-            n_met += n_of[b] == 0  # no branch: whether it is new is a coin toss to the processor
+            n_met += n_of[b] == 1  # no branch: whether it is the second one is a coin toss to the processor
             n_of[b] += 1
+    ends[0] = 1
     for t in range(n_met):
-        end[met[t]] = at
-        at += n_of[met[t]]
+        ends[t + 1] = ends[t] + n_of[met[t]]
+        n_of[met[t]] = -ends[t]  # from here on where the next member goes
     for s in range(len(users)):
         for q in range(ptr[users[s]], ptr[users[s] + one]):
             b = places[q]
-            scratch.members[end[b]] = s
-            end[b] += 1
+            at = max(-n_of[b], 0)  # what one user has goes to 0, time and again
+            scratch.members[at] = s
+            n_of[b] -= at > 0
+    for s in range(len(users)):
+        for q in range(ptr[users[s]], ptr[users[s] + one]):
+            n_of[places[q]] = 0
     return n_met
 
 
 @njit(cache=True, nogil=True)
-def count_pairs(members: Rows, matrix: Floats, line: Floats) -> None:
-    """Add 1 for each pair of an item's users, both ways.
+def count_pairs(n_met: int, ends: Rows, members: Rows, matrix: Floats, line: Floats) -> None:
+    """Add 1 for each pair of each item's users, both ways.
 
     Args:
         matrix: float32[m * width].
         line: float32[width >= m] of scratch.
     """
-    width = len(line)
-    if len(members) * DENSE > width:
-        line[:] = 0
-        for s in members:
-            line[s] = 1
-        for s in members:
-            row = matrix[s * width : s * width + width]
-            for t in range(width):
-                row[t] += line[t]
-    else:
-        for i in range(len(members) - 1):
-            for j in range(i + 1, len(members)):
-                matrix[members[i] * width + members[j]] += np.float32(1)
-                matrix[members[j] * width + members[i]] += np.float32(1)
+    width = np.uint64(len(line))
+    for n in range(n_met):
+        first, last = ends[n], ends[n + 1]
+        if (last - first) * DENSE > len(line):
+            line[:] = 0
+            for i in range(first, last):
+                line[members[i]] = 1
+            for i in range(first, last):
+                row = np.uint64(members[i]) * width
+                for t in range(width):
+                    matrix[row + t] += line[t]
+        else:
+            for i in range(first, last - 1):
+                mine = np.uint64(members[i])
+                for j in range(i + 1, last):
+                    matrix[mine * width + np.uint64(members[j])] += np.float32(1)
+                    matrix[np.uint64(members[j]) * width + mine] += np.float32(1)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")  # padding may be 0/0: nobody reads it
 def weigh_pairs(users: Indices, weight: Floats, matrix: Floats, line: Floats) -> None:
     """alpha + |I_u ∩ I_v| -> w_u w_v / (alpha + |I_u ∩ I_v|), and 0 for a user with themselves."""
-    width = len(line)
+    width = np.uint64(len(line))
     line[:] = 0
     for t in range(len(users)):
         line[t] = weight[users[t]]
     for s in range(len(users)):
-        row, of_s = matrix[s * width : s * width + width], weight[users[s]]
+        row, of_s = np.uint64(s) * width, weight[users[s]]
         for t in range(width):
-            row[t] = of_s * line[t] / row[t]
-        row[s] = 0
+            matrix[row + t] = of_s * line[t] / matrix[row + t]
+        matrix[row + np.uint64(s)] = 0
 
 
 @njit(cache=True, nogil=True)
-def sum_pairs(members: Rows, matrix: Floats, line: Floats) -> float:
-    """float32: the entries of all pairs of an item's users, added up; arguments as in ``count_pairs``."""
-    width = len(line)
-    total: Any = np.float32(0)
-    if len(members) * DENSE > width:
-        line[:] = 0
-        for s in members:
-            row = matrix[s * width : s * width + width]
-            for t in range(width):
-                line[t] += row[t]
-        for s in members:
-            total += line[s]
-        return total / np.float32(2)  # type: ignore[no-any-return]
-    for i in range(len(members) - 1):
-        for j in range(i + 1, len(members)):
-            total += matrix[members[i] * width + members[j]]
-    return total  # type: ignore[no-any-return]
+def sum_pairs(n_met: int, ends: Rows, members: Rows, matrix: Floats, line: Floats, sums: Floats) -> None:
+    """Write the sum over all pairs of each item's users to ``sums``; arguments as in ``count_pairs``."""
+    width = np.uint64(len(line))
+    for n in range(n_met):
+        first, last, total = ends[n], ends[n + 1], np.float32(0)
+        if (last - first) * DENSE > len(line):
+            line[:] = 0
+            for i in range(first, last):
+                row = np.uint64(members[i]) * width
+                for t in range(width):
+                    line[t] += matrix[row + t]
+            for i in range(first, last):
+                total += line[members[i]]
+            sums[n] = total * np.float32(0.5)
+        else:
+            for i in range(first, last - 1):
+                row, part = np.uint64(members[i]) * width, np.float32(0)
+                for j in range(i + 1, last):
+                    part += matrix[row + np.uint64(members[j])]
+                total += part
+            sums[n] = total

@@ -79,6 +79,14 @@ def two_tower(quick: Quick = False, json: Json = None) -> None:
 
 
 @bench_app.command()
+def ablation(quick: Quick = False, json: Json = None, data: Data = None) -> None:
+    """What corrections, self-supervision, features and depth are worth to the retrieval models, on MovieLens 100K."""
+    from feedmill.cli.bench.ablation import ablation_rows
+
+    done(ablation_rows(quick, data), json)
+
+
+@bench_app.command()
 @interruptible
 def retrieval(
     quick: Quick = False,

@@ -14,7 +14,7 @@ from contracts.channel import REQUEST, crowd, interactions, viewer
 from feedmill.core.batches import Interactions
 from feedmill.core.errors import DataError
 from feedmill.retrieval.itemcf import ItemCFChannel
-from feedmill.retrieval.lists import cap, liked, scale, take
+from feedmill.retrieval.lists import liked, lowest, sample, scale, take
 from feedmill.retrieval.swing import SwingChannel
 from feedmill.retrieval.usercf import UserCFChannel
 
@@ -26,14 +26,32 @@ def opened(channel: Any, log: Interactions, **parameters: Any) -> Any:
     return channel("x", config, channel.build(log, None, config, 0), None)
 
 
-@given(st.lists(st.integers(0, 6), max_size=60), st.integers(0, 5))
-def test_caps_keep_the_first_of_each_key(keys: list[int], most: int) -> None:
+KEYS = st.lists(st.integers(0, 6), max_size=60)
+
+
+@given(KEYS, st.integers(0, 5))
+def test_the_lowest_of_each_key_are_kept(keys: list[int], most: int) -> None:
     key, order = np.array(keys, np.int32), np.random.default_rng(len(keys)).random(len(keys))
-    keep = cap(key, most, order)
+    keep = lowest(key, most, order)
     for k in set(keys):
         mine = np.flatnonzero(key == k)
         expected = mine if most == 0 else mine[np.argsort(order[mine])][:most]
         assert set(mine[keep[mine]]) == set(expected)
+
+
+@given(KEYS, st.integers(0, 5))
+def test_of_each_key_as_many_are_sampled_as_wanted(keys: list[int], most: int) -> None:
+    key = np.array(keys, np.int32)
+    keep = sample(key, most, np.random.default_rng(1))
+    counts = np.bincount(key, minlength=7)
+    np.testing.assert_array_equal(np.bincount(key[keep], minlength=7), np.minimum(counts, most) if most else counts)
+
+
+def test_every_entry_is_sampled_as_often_as_another() -> None:
+    key = np.repeat(np.array([0, 1], np.int32), [10, 4])
+    draw = np.random.default_rng(2)
+    shares = np.mean([sample(key, 3, draw) for _ in range(4000)], axis=0)
+    np.testing.assert_allclose(shares, np.repeat([0.3, 0.75], [10, 4]), atol=0.03)
 
 
 def test_a_log_with_nothing_to_leave_out_is_not_copied() -> None:

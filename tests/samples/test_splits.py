@@ -101,3 +101,15 @@ def test_without_an_impression_the_moment_is_the_event() -> None:
     rows = [click(START_MS, "a", "z", Kind.IMPRESSION), click(START_MS + 10, "a", "x")]
     rows += [click(START_MS + 5 * 86_400_000, "a", "z")]
     assert split(EventBatch.rows(rows), EvaluateConfig()).at.tolist() == [2]
+
+
+def test_a_search_after_the_moment_does_not_train() -> None:
+    """It tells what is to be predicted."""
+    rows = [
+        click(1, "a", "x"), click(2, "a", "y"),
+        {"time_ms": 3, "kind": Kind.SEARCH, "user_id": "a", "payload": "before"},
+        click(4, "a", "z"),
+        {"time_ms": 5, "kind": Kind.SEARCH, "user_id": "a", "payload": "after"},
+    ]  # fmt: skip
+    for config in (EvaluateConfig(), EvaluateConfig(split="global_time", share=0.3)):
+        assert split(EventBatch.rows(rows), config).train.tolist() == [True, True, True, False, False]

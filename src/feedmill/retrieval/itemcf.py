@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from feedmill.core.batches import CandidateBatch, Interactions, Part, UserColumns
 from feedmill.core.clock import rng
 from feedmill.core.request import FeedRequest
-from feedmill.retrieval.lists import Exponent, ListsConfig, cap, liked, power, scale, take
+from feedmill.retrieval.lists import Exponent, ListsConfig, liked, lowest, power, sample, scale, take
 from feedmill.retrieval.neighbours import NeighbourLookup
 from feedmill.retrieval.similarity import similar
 from feedmill.retrieval.table import Table
@@ -94,10 +94,10 @@ def weigh(interactions: Interactions, config: ItemCFConfig, seed: int) -> tuple[
     log = liked(interactions)
     activity = np.maximum(np.bincount(log.user, minlength=log.n_users), 1)
     draw = rng(seed, "itemcf", "cap")
-    kept = take(log, cap(log.user, config.max_items_per_user, draw.random(len(log))))
+    kept = take(log, sample(log.user, config.max_items_per_user, draw))
     # One number per user, not per interaction: popular items keep the same people and still overlap.
     of_user = draw.random(log.n_users)
-    few = take(kept, cap(kept.item, config.max_users_per_item, of_user[kept.user]))
+    few = take(kept, lowest(kept.item, config.max_users_per_item, of_user[kept.user]))
     n_capped = np.array([len(log) - len(kept), len(kept) - len(few)], np.int64)
     weight = activity**-config.user_exponent / (np.log1p(activity) if config.iuf else 1)
     # Products must neither underflow (the kernel takes a sum of 0 for "not met yet") nor overflow.

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import numpy as np
 from msgspec import Meta
+from numba import njit
 from numpy.typing import NDArray
 
 from feedmill.core.batches import Floats, Interactions, Mask, Rows
@@ -57,13 +58,35 @@ def take(interactions: Interactions, keep: Mask) -> Interactions:
     )
 
 
-def cap(key: Rows, most: int, order: NDArray[np.float64]) -> Mask:
+def sample(key: Rows, most: int, draw: np.random.Generator) -> Mask:
+    """bool[n]: of each key ``most`` entries, any of them as likely as another; 0 = all."""
+    left = np.bincount(key)
+    if most == 0 or left.max(initial=0) <= most:
+        return np.ones(len(key), bool)
+    keep: Mask = select(key, left, np.minimum(left, most), draw.random(len(key)))
+    return keep
+
+
+@njit(cache=True, nogil=True)
+def select(
+    key: Rows, left: NDArray[np.int64], wanted: NDArray[np.int64], draws: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """Selection sampling (Knuth 3.4.2, algorithm S) of every key in one pass."""
+    keep = np.empty(len(key), np.bool_)
+    for n in range(len(key)):
+        k = key[n]
+        keep[n] = draws[n] * left[k] < wanted[k]
+        wanted[k] -= keep[n]
+        left[k] -= 1
+    return keep
+
+
+def lowest(key: Rows, most: int, order: NDArray[np.float64]) -> Mask:
     """bool[n]: of each key the ``most`` entries with the lowest ``order``; 0 = all."""
     counts = np.bincount(key)
     if most == 0 or counts.max(initial=0) <= most:
         return np.ones(len(key), bool)
-    few = counts <= most
-    keep = few[key]
+    keep = (counts <= most)[key]
     many = np.flatnonzero(~keep)
     many = many[np.lexsort((order[many], key[many]))]
     place = np.arange(len(many)) - np.searchsorted(key[many], key[many])

@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from feedmill.core.batches import CandidateBatch, Floats, Interactions, Part, UserColumns
 from feedmill.core.clock import rng
 from feedmill.core.request import FeedRequest
-from feedmill.retrieval.lists import Exponent, ListsConfig, cap, liked, power, scale, take
+from feedmill.retrieval.lists import Exponent, ListsConfig, liked, power, sample, scale, take
 from feedmill.retrieval.neighbours import NeighbourLookup
 from feedmill.retrieval.swing_rows import Pairs, swing
 from feedmill.retrieval.table import Table
+
+COUNTABLE = 65_535
 
 
 class SwingConfig(ListsConfig, frozen=True, kw_only=True):
@@ -26,6 +28,12 @@ class SwingConfig(ListsConfig, frozen=True, kw_only=True):
         float, Meta(ge=0, le=2, description="weigh a user of n items n^-x; the paper: 0.5, 0 = all alike")
     ] = 0.5
     item_exponent: Annotated[Exponent, Meta(description="power of the candidate's users to divide by; paper: 0")] = 0.0
+    max_items_per_user: Annotated[
+        int,
+        Meta(
+            ge=0, lt=COUNTABLE, description="sample the items of a user down to this; 0 = 65,535, what can be counted"
+        ),
+    ] = 1000
     max_users_per_item: Annotated[
         int, Meta(ge=2, le=2000, description="sample the users of an item that are paired down to this")
     ] = 100
@@ -66,7 +74,7 @@ class SwingChannel:
         """
         log = liked(interactions)
         draw = rng(seed, "swing", "cap")
-        kept = take(log, cap(log.user, config.max_items_per_user, draw.random(len(log))))
+        kept = take(log, sample(log.user, config.max_items_per_user or COUNTABLE, draw))
         table = Table.of(kept.user, kept.item, np.ones(len(kept), np.float32), log.n_users, log.n_items)
         popularity = np.bincount(log.item, minlength=log.n_items)[table.items]
         weight = power(np.bincount(log.user, minlength=log.n_users).astype(np.float64), config.user_exponent)
@@ -94,7 +102,7 @@ def paired(
     """
     counts = np.diff(table.item_ptr)
     place = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
-    keep = cap(place, config.max_users_per_item, draw.random(len(place)))
+    keep = sample(place, config.max_users_per_item, draw)
     ptr = np.concatenate([[0], np.cumsum(np.minimum(counts, config.max_users_per_item))]).astype(np.int64)
     right = power(popularity.astype(np.float64), config.item_exponent)
     return Pairs(ptr, table.item_users[keep], weight, np.float32(config.alpha), right)

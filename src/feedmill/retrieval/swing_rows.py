@@ -18,6 +18,8 @@ AHEAD, LINE, LONG = 6, 16, 512  # as in similarity.py
 VECTOR = 64  # rows of pairs are this wide or a multiple: loops over them are loops over whole vectors
 DENSE = 8  # going through the pairs of one user in 8 is as dear as going through all pairs, which are vectors
 
+Counts = NDArray[np.uint16]
+
 
 class Pairs(NamedTuple):
     """What is summed: users in pairs, and what each pair and each candidate counts.
@@ -45,8 +47,10 @@ class Scratch(NamedTuple):
     ends: Rows
     sums: Floats
     members: Rows
-    pairs: Floats  # [most users of an item x width]
-    line: Floats  # [width], the same rounded up to whole vectors
+    shared: Counts  # [most users of an item x width]
+    pairs: Floats  # the same
+    ones: Counts  # [width], most users rounded up to whole vectors
+    line: Floats  # [width]
     keys: NDArray[np.uint64]
     counts: Rows
 
@@ -59,7 +63,9 @@ class Scratch(NamedTuple):
             ends=np.empty(n_items + 1, np.int32),
             sums=np.empty(n_items, np.float32),
             members=np.empty(most_entries + 1, np.int32),
+            shared=np.empty(most_users * width, np.uint16),
             pairs=np.empty(most_users * width, np.float32),
+            ones=np.empty(width, np.uint16),
             line=np.empty(width, np.float32),
             keys=np.empty(n_items, np.uint64),
             counts=np.empty(BUCKETS, np.int32),
@@ -71,7 +77,7 @@ def swing(table: Table, pairs: Pairs, top_k: int) -> tuple[Rows, Floats]:
 
         right[b] sum_{ {u,v} ⊂ Wa ∩ Wb } w_u w_v / (alpha + |I_u ∩ I_v|),
 
-    Wa being the paired users of a, and I_u all items of u.
+    Wa being the paired users of a, and I_u all items of u, fewer than 65,536.
 
     Returns:
         int32[n_items, top_k] and float32[n_items, top_k] by item, best first, padded with 0; equal ones by item row.
@@ -106,9 +112,8 @@ def swing_rows(
             continue
         n_met = members_of(users, table, scratch)
         width = -(-len(users) // VECTOR) * VECTOR
-        scratch.pairs[: len(users) * width] = pairs.alpha
-        count_pairs(n_met, ends, scratch.members, scratch.pairs, scratch.line[:width])
-        weigh_pairs(users, pairs.weight, scratch.pairs, scratch.line[:width])
+        count_pairs(n_met, ends, scratch.members, len(users), scratch.shared, scratch.ones[:width])
+        weigh_pairs(users, pairs.weight, pairs.alpha, scratch.shared, scratch.pairs, scratch.line[:width])
         sum_pairs(n_met, ends, scratch.members, scratch.pairs, scratch.line[:width], values)
         for t in range(n_met):
             values[t] = values[t] * right[met[t]] if met[t] != a else 0
@@ -148,43 +153,43 @@ def members_of(users: Indices, table: Table, scratch: Scratch) -> int:
             b = places[q]
             at = max(-n_of[b], 0)  # what one user has goes to 0, time and again
             scratch.members[at] = s
-            n_of[b] -= at > 0
-    for s in range(len(users)):
-        for q in range(ptr[users[s]], ptr[users[s] + one]):
-            n_of[places[q]] = 0
+            n_of[b] -= 1
+    for t in range(n_met):
+        n_of[met[t]] = 0
     return n_met
 
 
 @njit(cache=True, nogil=True)
-def count_pairs(n_met: int, ends: Rows, members: Rows, matrix: Floats, line: Floats) -> None:
-    """Add 1 for each pair of each item's users, both ways.
+def count_pairs(n_met: int, ends: Rows, members: Rows, m: int, shared: Counts, ones: Counts) -> None:
+    """How many items each pair of users shares, both ways.
 
     Args:
-        matrix: float32[m * width].
-        line: float32[width >= m] of scratch.
+        shared: uint16[m * width].
+        ones: uint16[width >= m] of scratch.
     """
-    width = np.uint64(len(line))
+    width = np.uint64(len(ones))
+    shared[: m * len(ones)] = 0
     for n in range(n_met):
         first, last = ends[n], ends[n + 1]
-        if (last - first) * DENSE > len(line):
-            line[:] = 0
+        if (last - first) * DENSE > len(ones):
+            ones[:] = 0
             for i in range(first, last):
-                line[members[i]] = 1
+                ones[members[i]] = 1
             for i in range(first, last):
                 row = np.uint64(members[i]) * width
                 for t in range(width):
-                    matrix[row + t] += line[t]
+                    shared[row + t] += ones[t]
         else:
             for i in range(first, last - 1):
                 mine = np.uint64(members[i])
                 for j in range(i + 1, last):
-                    matrix[mine * width + np.uint64(members[j])] += np.float32(1)
-                    matrix[np.uint64(members[j]) * width + mine] += np.float32(1)
+                    shared[mine * width + np.uint64(members[j])] += np.uint16(1)
+                    shared[np.uint64(members[j]) * width + mine] += np.uint16(1)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")  # padding may be 0/0: nobody reads it
-def weigh_pairs(users: Indices, weight: Floats, matrix: Floats, line: Floats) -> None:
-    """alpha + |I_u ∩ I_v| -> w_u w_v / (alpha + |I_u ∩ I_v|), and 0 for a user with themselves."""
+def weigh_pairs(users: Indices, weight: Floats, alpha: float, shared: Counts, matrix: Floats, line: Floats) -> None:
+    """Write w_u w_v / (alpha + |I_u ∩ I_v|) to ``matrix``, and 0 for a user with themselves."""
     width = np.uint64(len(line))
     line[:] = 0
     for t in range(len(users)):
@@ -192,13 +197,18 @@ def weigh_pairs(users: Indices, weight: Floats, matrix: Floats, line: Floats) ->
     for s in range(len(users)):
         row, of_s = np.uint64(s) * width, weight[users[s]]
         for t in range(width):
-            matrix[row + t] = of_s * line[t] / matrix[row + t]
+            matrix[row + t] = of_s * line[t] / (alpha + np.float32(shared[row + t]))
         matrix[row + np.uint64(s)] = 0
 
 
 @njit(cache=True, nogil=True)
 def sum_pairs(n_met: int, ends: Rows, members: Rows, matrix: Floats, line: Floats, sums: Floats) -> None:
-    """Write the sum over all pairs of each item's users to ``sums``; arguments as in ``count_pairs``."""
+    """Write the sum over all pairs of each item's users to ``sums``.
+
+    Args:
+        matrix: float32[m * width].
+        line: float32[width] of scratch.
+    """
     width = np.uint64(len(line))
     for n in range(n_met):
         first, last, total = ends[n], ends[n + 1], np.float32(0)

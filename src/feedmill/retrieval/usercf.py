@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from feedmill.core.batches import CandidateBatch, Floats, Interactions, Part, Rows, UserColumns
 from feedmill.core.clock import rng
 from feedmill.core.request import FeedRequest
-from feedmill.retrieval.lists import Exponent, ListsConfig, cap, liked, power, scale
+from feedmill.retrieval.lists import Exponent, ListsConfig, liked, power, sample, scale
 from feedmill.retrieval.neighbours import items_of, read_only, recent, users_of
 from feedmill.retrieval.similarity import similar
 from feedmill.retrieval.table import Table
@@ -151,8 +151,8 @@ def neighbours_of(pairs: Tastes, config: UserCFConfig, seed: int) -> dict[str, N
                "power": np.maximum(n_of_key, 1) ** -config.discount_exponent}[config.discount]  # fmt: skip
     norms = power(np.bincount(pairs.user, minlength=pairs.n_users).astype(np.float64), 0.5)
     draw = rng(seed, "usercf", "cap")
-    kept = np.flatnonzero(cap(pairs.user, config.max_items_per_user, draw.random(len(pairs.user))))
-    few = kept[cap(pairs.key[kept], config.max_users_per_item, draw.random(len(kept)))]
+    kept = np.flatnonzero(sample(pairs.user, config.max_items_per_user, draw))
+    few = kept[sample(pairs.key[kept], config.max_users_per_item, draw)]
     values = np.sqrt(weights).astype(np.float32)[pairs.key[few]]
     table = Table.of(pairs.key[few], pairs.user[few], values, pairs.n_keys, pairs.n_users)
     by_place, top = norms[table.items], 1.0 if config.discount == "none" else np.inf
@@ -170,7 +170,7 @@ def fold_in_index(table: Table, most: int, draw: np.random.Generator) -> dict[st
     ptr = table.user_ptr.astype(np.int64)
     counts = ptr[1:] - ptr[:-1]
     key = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
-    keep = cap(key, most, draw.random(len(key))) if most else np.zeros(len(key), bool)
+    keep = sample(key, most, draw) if most else np.zeros(len(key), bool)
     kept_ptr = np.concatenate([[0], np.cumsum(np.minimum(counts, most))]).astype(np.int64)
     return {"user_ptr": kept_ptr, "users": table.items[table.user_places[keep]]}
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from feedmill.core.batches import LANES
 from feedmill.core.config import Config
 from feedmill.core.errors import DataError
-from feedmill.core.events import N_COUNTED, EventBatch, Kind
+from feedmill.core.events import EventBatch, Kind
 
 DAY_MS = 86_400_000
 
@@ -67,7 +67,7 @@ def split(events: EventBatch, config: EvaluateConfig) -> Split:
         DataError: nothing to hold out.
     """
     kind = events.numpy("kind")
-    behaviour = kind < N_COUNTED
+    behaviour = kind < Kind.ITEM  # searches too: a later one tells what is to be predicted
     consumed = np.isin(kind, LANES["clicked"] + LANES["liked"])
     if config.split == "none":
         return _made("none", events, behaviour & False, behaviour, config)
@@ -142,7 +142,7 @@ def _made(
     name: str, events: EventBatch, held: NDArray[np.bool_], train: NDArray[np.bool_], config: EvaluateConfig
 ) -> Split:
     test = np.flatnonzero(held)
-    train = train | (events.numpy("kind") >= N_COUNTED)
+    train = train | (events.numpy("kind") >= Kind.ITEM)
     columns = ("user_id", "item_id", "time_ms", "kind")
     rows = sorted(zip(*(events.table.column(c).take(test).to_pylist() for c in columns), strict=True))
     digest = hashlib.sha256(repr(rows).encode()).hexdigest()[:12]

@@ -38,7 +38,7 @@ def check_query(query: object) -> None:
 def search_chain(chain: Chain, workspace: Workspace, n: int) -> Chain:
     """The chain of a search: its one channel, and the filters that know no exceptions.
 
-    What the user has seen may be found again, and the order is that of the cosines: neither ranker nor rules have a say.
+    What the user has seen may be found again, and the order is that of the cosines: ranker and rules have no say.
 
     Raises:
         NotFoundError: the config has no channel that reads texts.

@@ -28,6 +28,6 @@ def test_the_rare_half_and_the_popular_tenth_are_told_apart() -> None:
 def test_every_variant_can_be_trained() -> None:
     from feedmill.models import TOWERS
 
-    for what, block in _variants(quick=False):
+    for what, block, _ in _variants(quick=False):
         assert Run(kind="vector", chosen="defaults", sections={"train": {"model": block}})
         assert TowerPlan.of("model", block, TOWERS, {}).kind in what

@@ -47,20 +47,20 @@ class Measured(NamedTuple):
 def ablation_rows(quick: bool, data: Path | None = None) -> list[BenchRow]:
     """Mean over seeds, with the least and the largest."""
     task = movielens_100k(data_folder(data))
-    seeds = range(1) if quick else range(3)
-    return [row for what, block in _variants(quick) for row in _rows(what, block, task, seeds)]
+    return [row for what, block, n in _variants(quick) for row in _rows(what, block, task, range(n))]
 
 
-def _variants(quick: bool) -> Iterator[tuple[str, dict[str, Any]]]:
+def _variants(quick: bool) -> Iterator[tuple[str, dict[str, Any], int]]:
+    """What is tried, its block [train.NAME], and how many seeds: more where the difference is smaller."""
     towers = list(TOWERS.items())[:2] if quick else TOWERS.items()
     for name, more in towers:
-        yield f"two_tower: {name}", {**TOWER, **more, **({"epochs": 2} if quick else {})}
+        yield f"two_tower: {name}", {**TOWER, **more, **({"epochs": 2} if quick else {})}, 1 if quick else 3
     if quick:
         return
     for features, chosen in FEATURES.items():
         for depth, dims in DEPTHS.items():
-            yield f"youtube: {features}; {depth}", {**YOUTUBE, "hidden_dims": dims, "features": chosen}
-    yield "youtube: hierarchical softmax; 128", {**YOUTUBE, "hidden_dims": (128,), **TREE}
+            yield f"youtube: {features}; {depth}", {**YOUTUBE, "hidden_dims": dims, "features": chosen}, 1
+    yield "youtube: hierarchical softmax; 128", {**YOUTUBE, "hidden_dims": (128,), **TREE}, 1
 
 
 def _rows(what: str, block: Mapping[str, Any], task: Task, seeds: range) -> Iterator[BenchRow]:
@@ -71,10 +71,9 @@ def _rows(what: str, block: Mapping[str, Any], task: Task, seeds: range) -> Iter
         found.append(measured(ask(ready.channel, ready.task, 50).item, task))
     for metric, get in METRICS.items():
         values = [get(m) for m in found]
-        yield BenchRow(
-            what=what, metric=metric, value=float(np.mean(values)), low=min(values), high=max(values),
-            unit=f"mean, least and largest of {len(seeds)} seeds", seed=seeds[0], split=task.hash,
-        )  # fmt: skip
+        unit = f"mean, least and largest of {len(seeds)} seeds" if len(seeds) > 1 else "one seed"
+        mean, least, largest = float(np.mean(values)), min(values), max(values)
+        yield BenchRow(what=what, metric=metric, value=mean, low=least, high=largest, unit=unit, split=task.hash)
 
 
 METRICS: dict[str, Callable[[Measured], float]] = {

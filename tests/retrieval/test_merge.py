@@ -60,12 +60,14 @@ def test_equals_sets_and_sorting(lists: list[list[int]], limit: int) -> None:
 # By weighted scores
 
 
-def test_scaled_answers_add_up_to_one() -> None:
+def test_scaled_answers_are_comparable() -> None:
     found = np.array([[3, -1, np.nan, 0], [1, -3, np.nan, 0], [np.nan, -2, np.nan, 0]], np.float32)
     by_sum = scaled(found, "sum")
     np.testing.assert_allclose(by_sum, [[0.75, 2 / 3, 0, 1 / 3], [0.25, 0, 0, 1 / 3], [0, 1 / 3, 0, 1 / 3]], atol=1e-6)
     by_rank = scaled(found, "rank")
     np.testing.assert_allclose(by_rank.sum(0), [1, 1, 0, 1], rtol=1e-6)
+    by_best = scaled(found, "max")
+    np.testing.assert_allclose(by_best, [[1, 1, 0, 1 / 3], [1 / 3, 0, 0, 1 / 3], [0, 0.5, 0, 1 / 3]], atol=1e-6)
     assert by_rank[0, 0] / by_rank[1, 0] == np.float32(62 / 61)
     np.testing.assert_allclose(by_rank[:, 1] / by_rank[1, 1], [63 / 61, 1, 63 / 62], rtol=1e-6)
 

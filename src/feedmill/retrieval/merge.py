@@ -16,7 +16,7 @@ from feedmill.core.errors import ConfigError
 
 MERGE_PART = "merge"  # of an artifact; its config has the learned ``weights`` by channel
 RANK_OFFSET = 60  # of reciprocal ranks: how little the first places differ (Cormack et al. 2009)
-Scale = Literal["sum", "rank"]
+Scale = Literal["sum", "rank", "max"]
 Merge = Callable[[Sequence[CandidateBatch], int], CandidateBatch]
 
 
@@ -29,7 +29,9 @@ class MergeConfig(Config, frozen=True, kw_only=True):
     ] = "rank"
     scale: Annotated[
         Scale,
-        Meta(description="weighted: scores over their sum; or 1/(60 + rank), which knows no outliers, over its sum"),
+        Meta(
+            description="weighted: scores over their sum, or over the best; or 1/(60 + rank), which knows no outliers"
+        ),
     ] = "sum"
     weights: Annotated[
         dict[str, Annotated[float, Meta(ge=0)]],
@@ -97,9 +99,10 @@ def check_weights(config: MergeConfig, channels: Sequence[str]) -> None:
 
 
 def scaled(found: Floats, scale: Scale) -> Floats:
-    """float32[C, M]: each channel's answer on one scale, adding up to 1; 0 where it did not bring the item.
+    """float32[C, M]: each channel's answer on one scale; 0 where it did not bring the item.
 
-    "sum" takes the least score off first where it is negative, as inner products and distances may be.
+    "sum" and "rank" add up to 1, "max" divides by the best score. Scores that may be negative, as inner products and
+    distances are, have the least of them taken off first.
 
     Args:
         found: float32[C, M], NaN where a channel did not bring the item.
@@ -115,8 +118,8 @@ def scaled(found: Floats, scale: Scale) -> Floats:
             values[np.argsort(-brought, kind="stable")] = 1 / (RANK_OFFSET + 1 + np.arange(len(at)))
         else:
             values = brought - min(0.0, brought.min())
-        total = values.sum()
-        out[at, m] = values / total if total > 0 else 1 / len(at)
+        whole = values.max() if scale == "max" else values.sum()
+        out[at, m] = values / whole if whole > 0 else 1 / len(at)
     return out
 
 

@@ -160,7 +160,7 @@ def similarity(total: float, left: float, right: float, top: float) -> float:
     return sim if sim < top else top
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def shrunk(n: float, shrinkage: float) -> float:
     """What a similarity is multiplied by that n users support."""
     return n / (n + shrinkage)

@@ -150,4 +150,6 @@ def _write(folder: Path, n: int) -> None:
 def _row(what: str, metric: str, values: NDArray[np.float64], unit: str, **of: Any) -> BenchRow:
     low, high = np.percentile(values, [25, 75])
     unit = f"{unit}, n = {len(values)}"
-    return BenchRow(what=what, metric=metric, value=float(np.median(values)), low=low, high=high, unit=unit, **of)
+    return BenchRow(
+        what=what, metric=metric, value=float(np.median(values)), low=float(low), high=float(high), unit=unit, **of
+    )

@@ -14,7 +14,8 @@ PER_USER, PER_ITEM, TOPICS, TASTES = 40, 125, 200, 3
 
 
 def power_law(n: int, seed: int = 0) -> tuple[Rows, Rows]:
-    """A log of n interactions of n/40 users with n/125 items: users int32[n] ascending, items int32[n], rows from 1.
+    """Up to n interactions of n/40 users with n/125 items: users int32[n] ascending, items int32[n], rows from 1; fewer
+    below a million, where more of what is drawn is the same pair.
 
     Users are lognormal in activity (sigma 1, 2 to 1000 items), items a power law in popularity ((rank + 10)^-0.9).
     Half of what a user likes is drawn from everything, half from one of their 3 topics of 200, by the same law: so

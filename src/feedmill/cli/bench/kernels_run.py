@@ -49,8 +49,8 @@ def small(log: Log) -> Any:
     """A log of the same types that takes no time: what is compiled is compiled before the clock runs."""
     from feedmill.core.batches import Interactions
 
-    user, item = np.array([1, 1, 2, 2], np.int32), np.array([1, 2, 1, 2], np.int32)
-    return Interactions(user, item, np.ones(4, np.float32), np.zeros(4, np.int64), 3, 3)
+    user, item = np.repeat(np.arange(1, 4, dtype=np.int32), 2), np.tile(np.array([1, 2], np.int32), 3)
+    return Interactions(user, item, np.ones(6, np.float32), np.zeros(6, np.int64), 4, 3)
 
 
 def itemcf(log: Log, cores: int) -> Run:
@@ -78,7 +78,7 @@ def swing(log: Log, cores: int, most: int = 2000) -> Run:
 
     config = SwingConfig(top_k=20, user_exponent=0.0, max_users_per_item=most, max_items_per_user=0)
     given = log.interactions()
-    SwingChannel.build(small(log), None, config, 0)
+    SwingChannel.build(small(log), None, SwingConfig(max_users_per_item=2), 0)  # so that sampling is compiled too
     return lambda: SwingChannel.build(given, None, config, 0)
 
 

@@ -25,7 +25,7 @@ class Run(Config, frozen=True):
     ] = {}
     channels: Annotated[tuple[str, ...], Meta(description="merge: rows of the same split that it adds up")] = ()
     weights: Annotated[dict[str, float], Meta(description="merge: weight of a channel; 1 for those not named")] = {}
-    scale: Annotated[Literal["sum", "rank"], Meta(description="merge: as in [retrieval.merge]")] = "sum"
+    scale: Annotated[Literal["sum", "rank", "max"], Meta(description="merge: as in [retrieval.merge]")] = "sum"
     depth: Annotated[int, Meta(ge=20, le=300, description="merge: items of each channel that it adds up")] = 300
 
 

@@ -213,19 +213,23 @@ def test_what_is_forgotten_is_said_to_be(batches: list[list[int]], since: int) -
             assert got.tolist() == sorted(set(everything[since:]))
 
 
+def ages(state: State) -> np.ndarray:
+    return state.catalogue.numbers("age", of="user")[state.catalogue.user_codes("age")]
+
+
 def test_numbers_of_users_are_parsed_once_and_nan_where_there_are_none() -> None:
     state = State()
     with pytest.raises(NotFoundError, match="age"):
-        state.catalogue.user_numbers("age")
+        ages(state)
     texts = ["31", 31, 4.5, "old", " 7 ", "1_0", "inf", "nan", "1e99", True, "-2e3"]
     for k, age in enumerate(texts):
         describe(state, {"age": age}, user=f"u{k}")
     wanted = [np.nan, 31, 31, 4.5, np.nan, 7, np.nan, np.nan, np.nan, np.nan, np.nan, -2000]
-    np.testing.assert_array_equal(state.catalogue.user_numbers("age"), np.array(wanted, np.float32))
+    np.testing.assert_array_equal(ages(state), np.array(wanted, np.float32))
     assert state.catalogue.numbers("age", of="user") is state.catalogue.numbers("age", of="user")
     describe(state, {"age": 99}, user="new")
     describe(state, {"other": 1}, user="without")
-    numbers = state.catalogue.user_numbers("age")
+    numbers = ages(state)
     assert numbers.dtype == np.float32
     np.testing.assert_array_equal(numbers[-2:], [99, np.nan])
     assert state.catalogue.values("age", of="user", since=11) == ["99"]

@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from feedmill.core.batches import Interactions
 from feedmill.core.clock import rng
 from feedmill.core.config import convert
+from feedmill.models.losses import RetrievalLossConfig, retrieval_loss
 from feedmill.samples.hard import HardNegatives
 from feedmill.samples.negatives import NegativesConfig
 from feedmill.train.columns import Columns, Likes
@@ -109,3 +111,17 @@ def test_without_correction_only_the_draws_count() -> None:
     drawn = columns(liked((1, 1), (2, 1), (3, 2)), loss={"is_corrected": False}).draw(batch([1, 2, 3], [1, 1, 2]), p)
     np.testing.assert_allclose(drawn.log_q, -np.log([2, 1]), rtol=1e-6)
     assert (drawn.log_q_positive == 0).all()
+
+
+def test_without_correction_a_softmax_counts_every_draw() -> None:
+    """Item 1 came twice, so for the third row it stands there twice, as in a batch with a column for every row."""
+    drawn = columns(liked((1, 1), (2, 1), (3, 2)), loss={"is_corrected": False}).draw(batch([1, 2, 3], [1, 1, 2]), p)
+    scores = torch.tensor([[0.3, -0.2], [0.1, 0.4], [0.5, 0.2]])
+    loss = retrieval_loss(
+        RetrievalLossConfig(correction="none"), scores[torch.arange(3), torch.from_numpy(drawn.place)], scores,
+        torch.from_numpy(drawn.keep), temperature=1.0,
+        log_q_positive=torch.from_numpy(drawn.log_q_positive), log_q_negative=torch.from_numpy(drawn.log_q),
+    )  # fmt: skip
+    rows = [[0.3, -0.2], [0.1, 0.4], [0.2, 0.5, 0.5]]  # the positive first, then the negatives
+    plain = -np.mean([row[0] - np.log(np.exp(row).sum()) for row in rows])
+    assert loss.item() == pytest.approx(plain, rel=1e-6)

@@ -116,12 +116,6 @@ class Catalogue:
         once. Raises NotFoundError: nothing has it."""
         return (self._of_items if of == "item" else self._of_users).numbers(name)
 
-    def user_numbers(self, name: str) -> Floats:
-        """float32[n_users] of an attribute, NaN where it is unknown or no number. Raises NotFoundError: no user has
-        it."""
-        codes = self.user_codes(name)  # before the numbers, which then know all of them
-        return self.numbers(name, of="user")[codes]
-
     def decode(
         self, kinds: Iterable[int], items: Iterable[int], users: Iterable[int], payloads: Iterable[str]
     ) -> Changes:

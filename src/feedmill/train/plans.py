@@ -31,8 +31,9 @@ class CompletionPlan:
     def of(name: str, block: Mapping[str, Any]) -> CompletionPlan:
         """Raises ConfigError on what nobody reads, or on values out of range."""
         own = ScoresConfig.__struct_fields__
-        config = convert({k: v for k, v in block.items() if k not in ("kind", *own)}, CompletionConfig, f"train.{name}")
-        return CompletionPlan(name, config, convert({k: block[k] for k in own if k in block}, ScoresConfig, name))
+        at = f"train.{name}"
+        config = convert({k: v for k, v in block.items() if k not in ("kind", *own)}, CompletionConfig, at)
+        return CompletionPlan(name, config, convert({k: block[k] for k in own if k in block}, ScoresConfig, at))
 
     def explained(self) -> list[tuple[str, msgspec.Struct]]:
         """(dotted path, struct) of everything the block may set."""

@@ -3,9 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from feedmill.core.clock import rng
-from feedmill.models.losses import in_batch_softmax, sampled_softmax
+from feedmill.models.losses import sampled_softmax
 from feedmill.models.losses.sampled_softmax import Correction
 
 
@@ -45,6 +46,26 @@ def test_the_correction_has_the_sign_of_its_name(correction: Correction, sign: i
     )
     z = torch.cat([(positive + sign * log_p)[:, None], negative + sign * log_q], 1)
     torch.testing.assert_close(got, -torch.log_softmax(z, 1)[:, 0].mean())
+
+
+def in_batch_softmax(
+    scores: Tensor, log_p: Tensor, item: Tensor, reward: Tensor | None = None, other: Tensor | None = None
+) -> Tensor:
+    """-(1/B) sum_i r_i log softmax_j(s_ij - log p_j)[i]: the other rows' items are the negatives.
+
+    Args:
+        scores: float32[B, B], user i against the item of row j, divided by the temperature already.
+        log_p: float32[B] log probability with which the item of column j is drawn.
+        item: int64[B] item rows; the same item in another row (an accidental hit) is masked.
+        reward: float32[B], 1 by default.
+        other: bool[B, B] further cells to mask: items that user i is known to like.
+    """
+    keep = item[:, None] != item[None, :]
+    if other is not None:
+        keep &= ~other
+    return sampled_softmax(
+        scores.diagonal(), scores, keep, reward, temperature=1.0, log_q_positive=log_p, log_q_negative=log_p
+    )
 
 
 def test_in_batch_softmax_equals_the_plain_formula() -> None:

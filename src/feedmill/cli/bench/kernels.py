@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -19,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feedmill.cli.bench.kernels_log import power_law, store
-from feedmill.cli.bench.peers import LIMIT_S, NOT_INSTALLED, python
+from feedmill.cli.bench.peers import LIMIT_S, python, told
 from feedmill.core.progress import progress
 from feedmill.metrics.rows import BenchRow
 
@@ -130,16 +129,8 @@ def run(name: str, folder: Path, cores: int) -> Figure | str:
     """One run, or why there is none, in words. Ours are run by this Python, others by that of FEEDMILL_PEERS."""
     command = [sys.executable if name in OURS else python(), "-P", str(SCRIPT), name, str(folder), str(cores)]
     env = {**os.environ, **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(cores))}
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=False, env=env)
-    except subprocess.TimeoutExpired:
-        return f"not done in {LIMIT_S:.0f} s"
-    said = (done.stderr.strip() or "gave no reason").splitlines()[-1]
-    if done.returncode == NOT_INSTALLED:
-        return f"not installed: {said} (pip install 'feedmill[bench]')"
-    if done.returncode:
-        return f"failed: {said}"
-    return Figure(**json.loads(done.stdout.splitlines()[-1]))
+    printed, why_not = told(command, LIMIT_S, env)
+    return why_not or Figure(**json.loads(printed.splitlines()[-1]))
 
 
 def _write(folder: Path, n: int) -> None:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,6 +54,18 @@ def python() -> str:
     return os.environ.get("FEEDMILL_PEERS") or sys.executable
 
 
+def told(command: Sequence[str], limit_s: float, env: Mapping[str, str] | None = None) -> tuple[str, str]:
+    """What a rival's process printed, and why it did not ("" = it did), in words."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=limit_s, check=False, env=env)
+    except subprocess.TimeoutExpired:
+        return "", f"not done in {limit_s:.0f} s"
+    said = (done.stderr.strip() or "gave no reason").splitlines()[-1]
+    if done.returncode == NOT_INSTALLED:
+        return "", f"not installed: {said} (pip install 'feedmill[bench]')"
+    return done.stdout, f"failed: {said}" if done.returncode else ""
+
+
 def run_peer(name: str, task: Task, k: int, limit_s: float = LIMIT_S) -> PeerAnswer | str:
     """What a peer answers, or why it does not, in words."""
     pairs = task.interactions
@@ -60,15 +73,9 @@ def run_peer(name: str, task: Task, k: int, limit_s: float = LIMIT_S) -> PeerAns
         given, made = Path(folder) / "in.npz", Path(folder) / "out.npz"
         np.savez(given, user=pairs.user, item=pairs.item, ask=task.user, n=[pairs.n_users, pairs.n_items, k])
         command = [python(), str(SCRIPT), name, str(given), str(made)]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=limit_s, check=False)
-        except subprocess.TimeoutExpired:
-            return f"not done in {limit_s:.0f} s"
-        said = (done.stderr.strip() or "gave no reason").splitlines()[-1]
-        if done.returncode == NOT_INSTALLED:
-            return f"not installed: {said} (pip install 'feedmill[bench]')"
-        if done.returncode:
-            return f"failed: {said}"
+        _, why_not = told(command, limit_s)
+        if why_not:
+            return why_not
         with np.load(made, allow_pickle=False) as arrays:
             return PeerAnswer(_unique(arrays["item"]), float(arrays["fit_s"]))
 

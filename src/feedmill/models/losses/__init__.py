@@ -6,7 +6,7 @@ from feedmill.models.losses.huffman import HuffmanTree
 from feedmill.models.losses.multi_task import multi_task_bce
 from feedmill.models.losses.pointwise import pointwise
 from feedmill.models.losses.retrieval import RetrievalLossConfig, retrieval_loss
-from feedmill.models.losses.sampled_softmax import in_batch_softmax, sampled_softmax
+from feedmill.models.losses.sampled_softmax import sampled_softmax
 from feedmill.models.losses.triplet import triplet_hinge, triplet_logistic
 
 __all__ = [
@@ -14,7 +14,6 @@ __all__ = [
     "HuffmanTree",
     "RetrievalLossConfig",
     "contrastive",
-    "in_batch_softmax",
     "multi_task_bce",
     "pointwise",
     "retrieval_loss",

@@ -63,5 +63,4 @@ def retrieval_loss(
         temperature=temperature,
         log_q_positive=log_q_positive,
         log_q_negative=log_q_negative,
-        correction=config.correction,
     )

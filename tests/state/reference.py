@@ -108,10 +108,28 @@ class Reference:
             values[f"{lane}_topics"] = float(np.mean(common)) if common else 0.0
         return np.array([values[name] for name in CROSS], np.float64)
 
+    def pair_counts(self, user: str, item: str, time_ms: int) -> np.ndarray[Any, Any]:
+        each = [self.counts("pair", f"{user} {topic}", time_ms) for topic in self.topics(item)] if user else []
+        return np.mean(each, axis=0) if each else np.zeros(len(self.config.count_names))
+
+    def times(self, user: str) -> tuple[int, int]:
+        """Of the user's first counted event, and the latest time of any."""
+        kinds = {name.partition(".")[0] for name in self.config.count_names}
+        mine = [e for e, _, _ in self.behaviour if user and e["user_id"] == user]
+        at = [e["time_ms"] for e in mine if Kind(e["kind"]).name.lower() in kinds]
+        return (at[0], max(at)) if at else (0, 0)
+
+    def liked_topics(self, user: str) -> list[str]:
+        """The 8 that most of the liked history has, of equally many the one met latest."""
+        met = [topic for item, _ in self.history(user, "liked") for topic in self.topics(item)]
+        return sorted(dict.fromkeys(met), key=lambda topic: -met.count(topic))[:8]
+
     def topic_counts(self, item: str, time_ms: int) -> np.ndarray[Any, Any]:
         each = [self.counts("topic", topic, time_ms) for topic in self.topics(item)]
         return np.mean(each, axis=0) if each else np.zeros(len(self.config.counts))
 
 
 def _keys(entity: str, event: Row, author: str, topics: list[str]) -> list[str]:
+    if entity == "pair":
+        return [f"{event['user_id']} {topic}" for topic in topics] if event["user_id"] else []
     return {"user": [event["user_id"]], "item": [event["item_id"]], "author": [author], "topic": topics}[entity]

@@ -11,20 +11,24 @@ from hypothesis import strategies as st
 from feedmill.core.batches import LANE_ROW, LANES, QUERY_LANES, ProbeBatch
 from feedmill.core.errors import DataError
 from feedmill.core.events import EventBatch, Kind
-from feedmill.state import CROSS, Probed, State, StateConfig, match
+from feedmill.state import CROSS, Facts, Probed, State, StateConfig, match
 from state.logs import DAY_MS, HOUR_MS, START_MS, batch, events_lists, in_pieces, random_log, random_probes
 from state.reference import Reference, rows_of
 
 EVERY = tuple(f"{kind.name.lower()}.{w}" for kind in Kind if kind < 10 for w in ("1h", "1d", "7d", "30d", "all"))
-SMALL = StateConfig(history_len=3, counts=("impression.1h", "click.all", "click.1d", "watch.7d", "like.30d"))
+COUNTS = ("impression.1h", "click.all", "click.1d", "watch.7d", "like.30d")
+SMALL = StateConfig(history_len=3, counts=COUNTS, user_topics=1 << 12)
 
 
 def same(a: Probed, b: Probed) -> None:
     """Bit for bit, users' attributes that one does not know yet being unknown."""
-    for x, y in ((a, b), (a.users, b.users)):
+    pairs: list[tuple[Any, Any]] = [(a, b), (a.users, b.users)]
+    if a.facts is not None and b.facts is not None:
+        pairs.append((a.facts, b.facts))
+    for x, y in pairs:
         for field in dataclasses.fields(x):
             left, right = getattr(x, field.name), getattr(y, field.name)
-            if field.name == "profile":
+            if field.name in ("profile", "codes"):
                 width = max(left.shape[1], right.shape[1])
                 left, right = (np.pad(c, ((0, 0), (0, width - c.shape[1]))) for c in (left, right))
             if isinstance(left, np.ndarray):
@@ -53,6 +57,10 @@ def check(probed: Probed, state: State, reference: Reference, r: int) -> None:
         ids = state.queries if lane in QUERY_LANES else state.items
         np.testing.assert_array_equal(users.recent(lane, r), ids.rows([i for i, _ in wanted]))
         np.testing.assert_array_equal(users.history_ms[r, LANE_ROW[lane], : len(wanted)], [t for _, t in wanted])
+    assert (users.first_ms[r], users.last_ms[r]) == reference.times(user)
+    liked = users.liked_topics[r]
+    assert state.catalogue.topic_ids.ids(liked[liked > 0]) == reference.liked_topics(user)
+    assert probed.facts is not None
     for c in np.flatnonzero(probed.request_of == r):
         row = int(probed.item[c])
         item = state.items.id(row) if 0 < row < len(state.items) else ""
@@ -61,6 +69,19 @@ def check(probed: Probed, state: State, reference: Reference, r: int) -> None:
         np.testing.assert_allclose(probed.author_counts[c], reference.counts("author", author, time_ms), **close)
         np.testing.assert_allclose(probed.topic_counts[c], reference.topic_counts(item, time_ms), **close)
         np.testing.assert_allclose(probed.cross[c], reference.cross(user, item, time_ms), **close)
+        if state.config.n_pairs:
+            np.testing.assert_allclose(probed.pair_counts[c], reference.pair_counts(user, item, time_ms), **close)
+        check_facts(probed.facts, state, reference, c, item)
+
+
+def check_facts(facts: Facts, state: State, reference: Reference, c: int, item: str) -> None:
+    """What the candidate was then, whatever it has become since."""
+    assert state.catalogue.authors.id(int(facts.author[c])) == (reference.author(item) if item else "")
+    topics = facts.topics[c]
+    assert state.catalogue.topic_ids.ids(topics[topics > 0]) == (reference.topics(item) if item else [])
+    about = reference.about.get(item, {}) if item else {}
+    for name, code in zip(state.catalogue.item_attributes, facts.codes[c].tolist(), strict=False):
+        assert state.catalogue.values(name)[code] == str(about.get(name, ""))
 
 
 @given(events_lists, st.data())

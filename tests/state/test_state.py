@@ -13,7 +13,7 @@ import pytest
 from feedmill.core.errors import ArtifactError, ConfigError
 from feedmill.core.events import EventBatch, Kind
 from feedmill.log.memory import MemoryLog
-from feedmill.state import Probed, State, StateConfig
+from feedmill.state import Probed, State, StateConfig, tables
 from state.logs import random_log
 from state.test_fold import same, same_state
 
@@ -124,6 +124,15 @@ def test_snapshots_of_the_layout_before_are_refused(state: State, tmp_path: Path
     sealed = {"about": json.loads(about), "sha256": hashlib.sha256(about).hexdigest()}
     (place / "manifest.json").write_text(json.dumps(sealed))
     with pytest.raises(ArtifactError, match="version 1"):
+        State.load(tmp_path)
+
+
+def test_snapshots_of_other_arrays_are_refused_whatever_version_they_claim(
+    state: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state.save(tmp_path)
+    monkeypatch.setitem(tables.LAYOUT, "publish_ms", (("items",), np.int32, 0))
+    with pytest.raises(ArtifactError, match="a snapshot of arrays"):
         State.load(tmp_path)
 
 

@@ -14,7 +14,7 @@ if os.access(sys.prefix, os.W_OK):
 import typer
 from rich.markup import escape
 
-from feedmill.cli import bench, data, demo, doctor, feed, learn, models, start, tune
+from feedmill.cli import bench, data, demo, doctor, feed, learn, models, report, start, tune
 from feedmill.cli.options import interruptible
 from feedmill.core.errors import FeedmillError
 from feedmill.core.progress import console
@@ -35,6 +35,7 @@ for command in (
 app.add_typer(data.data_app, name="data")
 app.add_typer(models.models_app, name="models")
 app.add_typer(bench.bench_app, name="bench")
+app.add_typer(report.report_app, name="report")
 
 
 @app.callback(invoke_without_command=True)

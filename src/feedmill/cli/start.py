@@ -102,8 +102,8 @@ def _trained(at: Workspace) -> list[tuple[str, Any, str]]:
         out.append((f"train.{name}.kind", plan.kind, ""))
         for where, part in plan.explained():
             out.extend(explain(part, where))
-    if plans.ranker is not None:
-        out.append(("rank.kind", plans.ranker.kind, ""))
-        out.extend(explain(plans.ranker.config, "rank"))
-        out.extend(explain(plans.fitting, "rank"))
+    if plans.rank is not None:
+        out.append(("rank.kind", plans.rank.chosen.kind, ""))
+        for where, part in plans.rank.explained():
+            out.extend(explain(part, where))
     return out

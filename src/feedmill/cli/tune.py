@@ -11,6 +11,7 @@ from rich.table import Table
 
 from feedmill.cli import show
 from feedmill.cli.options import HERE, Dir, Json, Set, workspace, writable
+from feedmill.cli.tune_fusion import FUSION, tune_fusion
 from feedmill.cli.tune_space import Space, parsed
 from feedmill.cli.tune_trial import Changes, Judge, Trial
 from feedmill.core.clock import rng
@@ -24,7 +25,9 @@ FIRST_SHARE, KEPT_SHARE = 0.25, 1 / 3  # of the users in the first round; of the
 
 
 def tune(
-    channel: Annotated[str, typer.Argument(help="A channel of the config, or a kind such as itemcf.")],
+    channel: Annotated[
+        str, typer.Argument(help="A channel of the config, or a kind such as itemcf; or fusion, the weights of heads.")
+    ],
     folder: Dir = HERE,
     trials: Annotated[int, typer.Option("--trials", "-n", min=1, help="Settings to try.")] = 30,
     seed: Annotated[int, typer.Option("--seed", help="The same seed tries the same settings.")] = 0,
@@ -32,6 +35,9 @@ def tune(
         list[str] | None,
         typer.Option("--range", help="Search this instead: top_k=50..200, or norm=count,weighted; may be repeated."),
     ] = None,
+    target: Annotated[
+        str, typer.Option("--target", help="fusion: what rows are worth, such as like=5,watch_s=0.1.")
+    ] = "",
     settings: Set = None,
     json: Json = None,
 ) -> None:
@@ -45,6 +51,9 @@ def tune(
         events = read_all(log)
     finally:
         log.close()
+    if channel == FUSION and channel not in at.raw.get("retrieval", {}).get("channels", {}):
+        tune_fusion(at, events, target, trials, seed, json)
+        return
     judge = Judge(at, channel, events, seed)
     found = dict(judge.space())
     given = dict(parsed(text, found) for text in ranges or ())

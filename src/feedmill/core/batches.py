@@ -46,6 +46,9 @@ class UserColumns:
         history_ms: int64[R, L, T] when, 0 where padded.
         counts: float32[R, n_selected] the user's counters, decayed to ``time_ms`` (named by StateConfig.counts).
         profile: int32[R, P] codes of the user's attributes, 0 = unknown.
+        first_ms: int64[R] time of the first event of theirs in the log that is counted, 0 if there is none.
+        last_ms: int64[R] time of the newest.
+        liked_topics: int32[R, 8] topic rows, those of most items in the liked history first, padded with 0.
     """
 
     row: Rows
@@ -54,6 +57,9 @@ class UserColumns:
     history_ms: Times
     counts: Floats
     profile: Rows
+    first_ms: Times
+    last_ms: Times
+    liked_topics: Rows
 
     def __len__(self) -> int:
         return len(self.row)
@@ -96,6 +102,8 @@ class SampleBatch:
         mask: bool[C, H], False where a head's label is not known.
         weight: float32[C], 1 / the probability with which the row was kept or drawn.
         heads: H names, such as ("click", "like").
+        keep_negatives: w, the share of rows without any positive that was kept and that no weight of the loss makes up
+            for: what is served corrects for it (``metrics.down_sampling``); 1 = nothing to correct.
     """
 
     probe: ProbeBatch
@@ -103,9 +111,15 @@ class SampleBatch:
     mask: Mask
     weight: Floats
     heads: tuple[str, ...]
+    keep_negatives: float = 1.0
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def loss_weight(self) -> Floats:
+        """float32[C] what the loss multiplies each row by: ``weight``, or 1 where what is served corrects for it."""
+        return self.weight if self.keep_negatives == 1 else np.ones(len(self), np.float32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

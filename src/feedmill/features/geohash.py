@@ -44,13 +44,24 @@ def encode(latitude: ArrayLike, longitude: ArrayLike, precision: int = LONGEST) 
     Raises:
         DataError: the precision is not 1 to 12.
     """
+    row, column, _, is_place = divided(latitude, longitude, precision)
+    return np.where(is_place, _text(row, column, precision), "")
+
+
+def divided(
+    latitude: ArrayLike, longitude: ArrayLike, precision: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], int, NDArray[np.bool_]]:
+    """The cells as numbers: rows from the south, columns from the west, the bits of a column, and what is a place.
+
+    Raises:
+        DataError: the precision is not 1 to 12.
+    """
     north, east = np.broadcast_arrays(np.asarray(latitude, np.float64), np.asarray(longitude, np.float64))
     n_north, n_east = _bits(precision)
     is_place = np.isfinite(north) & np.isfinite(east) & (np.abs(north) <= 90)
     north, east = np.where(is_place, north, 0.0), np.where(is_place, east, 0.0)
     east = np.where((east >= -180) & (east < 180), east, (east + 180) % 360 - 180)
-    row, column = _halved(north / 180 + 0.5, n_north), _halved(east / 360 + 0.5, n_east)
-    return np.where(is_place, _text(row, column, precision), "")
+    return _halved(north / 180 + 0.5, n_north), _halved(east / 360 + 0.5, n_east), n_east, is_place
 
 
 def decode(cell: str) -> Place:

@@ -3,7 +3,12 @@
 A **field** is a bag of ids (a single id is a bag of one) whose embeddings are averaged; every field names the
 table its ids belong to, so the history of watched items and the candidate item share one table (Covington et
 al. 2016). A **numeric** is one column of the state's counters and cross features, normalised by quantiles and
-given to the model as x, x² and sqrt(x).
+given to the model as x, x² and sqrt(x). **Attention** (target attention, Zhou et al., KDD 2018) reads a history once
+more for every candidate, as a mean weighted by how like the candidate its items are; see ``attention.py``.
+
+A field of few values needs no one-hot encoding of its own: row 0 of the table is the zero vector, so a value that is
+unknown is all zeros, and an embedding followed by the first linear layer can be whatever a one-hot vector followed by
+that layer can be, as long as there are no more values than ``embedding_dim``.
 """
 
 from __future__ import annotations
@@ -19,6 +24,7 @@ from feedmill.core.config import Config
 from feedmill.core.errors import ArtifactError
 
 POWERS = 3  # x, x², sqrt(x)
+CELL = "geohash/"  # sources of cells are "item.geohash/LENGTH/LATITUDE/LONGITUDE"
 
 
 class FeaturesConfig(Config, frozen=True):
@@ -53,6 +59,27 @@ class FeaturesConfig(Config, frozen=True):
     numeric_attributes: Annotated[
         tuple[str, ...], Meta(description="user attributes to read as numbers too, such as age; with powers")
     ] = ()
+    numeric_item_attributes: Annotated[
+        tuple[str, ...],
+        Meta(description="the same of items, such as quality, clarity, n_words, n_images"),
+    ] = ()
+    geohash: Annotated[
+        tuple[Annotated[int, Meta(ge=1, le=8)], ...],
+        Meta(description="characters of the cells that users and items are in; each is a field of both, in one table"),
+    ] = ()
+    latitude: Annotated[str, Meta(description="attribute of users and items in degrees, for geohash")] = "latitude"
+    longitude: Annotated[str, Meta(description="the same")] = "longitude"
+    liked_topics: Annotated[bool, Meta(description="use the topics that most of the user's liked items have")] = False
+    activity: Annotated[
+        bool, Meta(description="use the time since the user's first and newest event: new from old, active from not")
+    ] = False
+    attention: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="histories that each candidate attends over, weighing their items by likeness to it; of the "
+            'longest length that ``histories`` gives, and only where numbers = "all"'
+        ),
+    ] = ()
     example_age: Annotated[
         bool, Meta(description="the age of an example in training, 0 when served: what is new is told from what is old")
     ] = False
@@ -70,8 +97,8 @@ class Field(msgspec.Struct, frozen=True):
 
 
 class Numeric(msgspec.Struct, frozen=True):
-    """One number from ``source``: "item.click.1d", "cross.author_last_s", "rate.item.like.all/click.all", the user's
-    "attribute.age", or "example.age_s"."""
+    """One number from ``source``: "item.click.1d", "cross.author_last_s", "rate.item.like.all/click.all", of user or
+    item "attribute.age", of the user "since.first_s", or "example.age_s"."""
 
     source: str
     side: Literal["user", "item"]
@@ -84,6 +111,7 @@ class FeatureSpec(msgspec.Struct, frozen=True):
         tables: table name -> rows in the fused embedding table, zero vector not counted.
         state_hash: what the state counted when the spec was fitted; a state that counts otherwise is refused.
         until_ms: time of the newest event the spec was fitted on, which example ages count back from; 0 if none does.
+        attention: names of the histories that candidates attend over.
     """
 
     fields: tuple[Field, ...]
@@ -93,6 +121,7 @@ class FeatureSpec(msgspec.Struct, frozen=True):
     prior_count: float
     state_hash: str
     until_ms: int = 0
+    attention: tuple[str, ...] = ()
 
     @property
     def hash(self) -> str:
@@ -109,6 +138,19 @@ class FeatureSpec(msgspec.Struct, frozen=True):
 
     def numeric(self, side: str) -> tuple[Numeric, ...]:
         return tuple(n for n in self.numerics if n.side == side)
+
+    def n_numbers(self, side: str, embedding_dim: int) -> int:
+        """Columns of numbers of one side, what attention gives among the item's: a vector and a dot product each."""
+        attended = len(self.attention) * (embedding_dim + 1) if side == "item" else 0
+        return POWERS * len(self.numeric(side)) + attended
+
+    def attended(self) -> tuple[list[tuple[int, int]], int]:
+        """(first, last) columns of each attended history in the user's ids, and the column of the candidate's id in the
+        item's."""
+        starts, names = self.starts("user"), [f.name for f in self.side("user")]
+        sources = [f.source for f in self.side("item")]
+        columns = [(starts[i], starts[i + 1]) for i in (names.index(name) for name in self.attention)]
+        return columns, self.starts("item")[sources.index("item.id")] if columns else 0
 
     def starts(self, side: str) -> list[int]:
         """Offsets of each field's ids in a row: field f has ids[starts[f]:starts[f + 1]]."""

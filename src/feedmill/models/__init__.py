@@ -1,10 +1,35 @@
 """Torch modules only: tensors in, tensors out. ``features`` says what they read, ``train`` how they learn."""
 
-from feedmill.core.protocols import RankingModel
+from feedmill.core.protocols import RankingModel, WatchTimeHead
 from feedmill.core.registry import Registry
 
-RANKERS: Registry[RankingModel] = Registry("ranker", {"mmoe": "feedmill.models.mmoe:MMoERanker"})
+RANKERS: Registry[RankingModel] = Registry(
+    "ranker",
+    {
+        "lr": "feedmill.models.rank.lr:LRRanker",
+        "dnn": "feedmill.models.rank.dnn:DNNRanker",
+        "shared_bottom": "feedmill.models.rank.shared_bottom:SharedBottomRanker",
+        "omoe": "feedmill.models.rank.omoe:OMoERanker",
+        "mmoe": "feedmill.models.rank.mmoe:MMoERanker",
+        "ple": "feedmill.models.rank.ple:PLERanker",
+        "youtube": "feedmill.models.rank.youtube:YouTubeRanker",
+    },
+)
 """Rankers by ``kind`` in ``[rank]``."""
+
+PERSONAL: Registry[object] = Registry(
+    "personal",
+    {
+        "ppnet": "feedmill.models.rank.personal.ppnet:PPNet",
+        "poso": "feedmill.models.rank.personal.poso:POSO",
+    },
+)
+"""Gates by user and item of any ranker's hidden layers, by ``kind`` in ``[rank] personal = { kind = ... }``."""
+
+WATCH_TIME: Registry[WatchTimeHead] = Registry(
+    "watch_time", {"weighted_logistic": "feedmill.models.heads.weighted_logistic:WeightedLogisticHead"}
+)
+"""Heads for seconds watched, by ``kind`` in ``[rank] watch_time = { kind = ... }``."""
 
 TOWERS: Registry[object] = Registry(
     "tower",

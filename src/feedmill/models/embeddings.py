@@ -32,7 +32,7 @@ class FusedEmbedding(nn.Module):
         with torch.no_grad():
             self.table.weight[0].zero_()
         self.dropout = nn.Dropout(dropout)
-        self._place_of = np.full(n_rows, -1, np.int32)
+        self.place_of = np.full(n_rows, -1, np.int32)
 
     def forward(self, *bags: tuple[Tensor, list[int]]) -> list[Tensor]:
         """Each (int32[n, W] ids, F + 1 offsets of fields in a row) -> float32[n, F, D], ids 0 not counting.
@@ -41,7 +41,7 @@ class FusedEmbedding(nn.Module):
         the optimizer would otherwise have to find out.
         """
         flat = np.concatenate([ids.numpy().ravel() for ids, _ in bags]).astype(np.int32, copy=False)
-        distinct, place = number(flat, self._place_of)
+        distinct, place = number(flat, self.place_of)
         rows = self.dropout(self.table(torch.from_numpy(distinct)))
         out, at = [], 0
         for ids, starts in bags:

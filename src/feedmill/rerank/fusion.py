@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, Literal
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from msgspec import Meta
+from numpy.typing import NDArray
 
-from feedmill.core.batches import CandidateBatch, Floats
+from feedmill.core.batches import CandidateBatch, Floats, Rows
 from feedmill.core.config import Config, nearest
 from feedmill.core.errors import ConfigError
 from feedmill.core.protocols import finite
 
-PRERANK = "prerank"
+PRERANK, FINISH = "prerank", "finish"
 RANK_OFFSET = 60  # of reciprocal rank fusion: how little the first places differ (Cormack et al., SIGIR 2009)
 
 
@@ -28,6 +29,14 @@ class FusionConfig(Config, frozen=True, kw_only=True):
         dict[str, float],
         Meta(description="weight of each head, below 0 for a dislike; none = 1 for every head"),
     ] = {}
+    finish: Annotated[
+        Literal["plain", "length_adjusted"],
+        Meta(description="length_adjusted: p(finish) / f(length), so that short items do not win by being short"),
+    ] = "plain"
+
+
+Lengths = Callable[[Rows], Floats]
+"""Item rows -> f(length) of each: how much likelier than on average items of its length are finished."""
 
 
 def check(config: FusionConfig, heads: Sequence[str]) -> None:
@@ -46,11 +55,14 @@ def check(config: FusionConfig, heads: Sequence[str]) -> None:
             )
 
 
-def fuse(candidates: CandidateBatch, config: FusionConfig) -> Floats:
+def fuse(candidates: CandidateBatch, config: FusionConfig, lengths: Lengths | None = None) -> Floats:
     """float32[C]; a candidate with a score missing (NaN) sinks to the lowest float32.
 
     When no head of the ranker is there (no model yet, or no time for it), the pre-rank score is the value,
     failing that what a weighted merge gave, and failing that the reciprocal ranks in the channels, added up.
+
+    Args:
+        lengths: f of ``finish = "length_adjusted"`` (``rerank.finish_length``); without it p(finish) stays as it is.
     """
     ranked = {h: candidates.score(h) for h in candidates.heads if h != PRERANK or h in config.weights}
     weights = config.weights or dict.fromkeys(ranked, 1.0)
@@ -63,10 +75,22 @@ def fuse(candidates: CandidateBatch, config: FusionConfig) -> Floats:
         return reciprocal_ranks(candidates)
     w = np.array([weights[h] for h in used])
     p = np.column_stack([ranked[h] for h in used]).astype(np.float64)
-    if config.form == "sum":
-        return finite((p @ w).astype(np.float32))
+    if FINISH in used and config.finish == "length_adjusted" and lengths is not None:
+        p[:, used.index(FINISH)] /= lengths(candidates.item)
+    return finite(combine(p, w, config.form, config.offset).astype(np.float32))
+
+
+def combine(probs: NDArray[Any], weights: NDArray[Any], form: str, offset: float) -> NDArray[np.float64]:
+    """float64[n]: sum of w_h p_h, or product of (offset + p_h)^w_h, of [n, H] probabilities; NaN where it is no number.
+
+    A head of weight 0 has no say, not even by a missing score.
+    """
+    has_say = weights != 0
+    p, w = probs[:, has_say], weights[has_say]
+    if form == "sum":
+        return np.asarray(p @ w, np.float64)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        return finite(np.prod((config.offset + p) ** w, axis=1).astype(np.float32))
+        return np.asarray(np.prod((offset + p) ** w, axis=1), np.float64)
 
 
 def reciprocal_ranks(candidates: CandidateBatch) -> Floats:

@@ -4,6 +4,10 @@ With impressions in the log a row is an impression, and its labels are the feedb
 (MovieLens) every consumed item is a request, and the other candidates are **drawn**: the negatives of "click" are
 then items the user never touched in the training log, half uniform over the catalogue and half by popularity^0.75.
 A model trained so orders items; its "click" is not a click rate.
+
+``keep_share`` and ``keep_negatives`` leave out rows (``samples.down_sampling``); ``watch_time`` adds the label
+"watch_s": the seconds watched where the log reports them, 0 where nothing came of the row, and not known where there
+was feedback without seconds.
 """
 
 from __future__ import annotations
@@ -15,10 +19,12 @@ import polars as pl
 from msgspec import Meta
 from numpy.typing import NDArray
 
-from feedmill.core.batches import LANES, Floats, ProbeBatch, Rows, SampleBatch
+from feedmill.core.batches import LANES, Floats, Mask, ProbeBatch, Rows, SampleBatch
 from feedmill.core.clock import rng
-from feedmill.core.config import Config
+from feedmill.core.errors import ConfigError
 from feedmill.core.events import N_COUNTED, EventBatch, Kind
+from feedmill.samples.down_sampling import DownSampling, down_sampled, newest
+from feedmill.samples.watch_seconds import WATCH_HEAD, watch_seconds
 from feedmill.state import State
 
 # What counts as each head's positive. A head exists when the log has enough of them.
@@ -31,9 +37,10 @@ HEADS: dict[str, tuple[Kind, ...]] = {
     "comment": (Kind.COMMENT,),
     "follow": (Kind.FOLLOW,),
 }
+ALL_HEADS = (*HEADS, WATCH_HEAD)
 
 
-class SamplesConfig(Config, frozen=True):
+class SamplesConfig(DownSampling, frozen=True):
     """Section ``[samples]``."""
 
     negatives: Annotated[
@@ -45,6 +52,9 @@ class SamplesConfig(Config, frozen=True):
     window_s: Annotated[float, Meta(gt=0, description="feedback within this many seconds labels a row")] = 86_400.0
     min_positives: Annotated[int, Meta(ge=1, description="a head needs this many")] = 50
     max_requests: Annotated[int, Meta(ge=1, description="the newest requests at most, to bound memory")] = 500_000
+    watch_time: Annotated[
+        bool, Meta(description='label rows with the seconds watched too, as head "watch_s", if there are enough')
+    ] = False
 
 
 def sample(events: EventBatch, state: State, config: SamplesConfig, seed: int) -> tuple[SampleBatch, str]:
@@ -55,7 +65,16 @@ def sample(events: EventBatch, state: State, config: SamplesConfig, seed: int) -
 
     Returns:
         samples, and a sentence that says how the negatives came to be.
+
+    Raises:
+        ConfigError: a share of drawn negatives is to be kept, or seconds are to be corrected for it afterwards.
     """
+    if config.watch_time and config.keep_negatives < 1 and config.undo_sampling == "correct":
+        raise ConfigError(
+            'samples.watch_time with keep_negatives below 1 and undo_sampling = "correct", a formula for probabilities',
+            'undo_sampling = "weigh", which is right for seconds too',
+            'set samples.undo_sampling = "weigh"',
+        )
     kind = events.numpy("kind")
     heads = tuple(h for h, kinds in HEADS.items() if np.isin(kind, kinds).sum() >= config.min_positives)
     n_shown, n_clicked = (kind == Kind.IMPRESSION).sum(), np.isin(kind, LANES["clicked"]).sum()
@@ -65,15 +84,30 @@ def sample(events: EventBatch, state: State, config: SamplesConfig, seed: int) -
     anchors = frame.filter(pl.col("kind").is_in([int(k) for k in anchor_kinds]), pl.col("user") > 0, pl.col("item") > 0)
     if not shown:
         anchors = anchors.unique(["user", "item"], keep="first", maintain_order=True)
-    anchors = anchors.tail(config.max_requests)
-    labels = _labels(anchors, frame, heads, config.window_s)
+    n_before = config.max_requests / (config.keep_share * config.keep_negatives)  # so that as many are left
+    anchors = anchors.tail(min(len(anchors), int(n_before)))
+    heads, labels, mask = _all_labels(anchors, frame, heads, config)
     if shown:
-        return _shown(anchors, labels, heads), f"{len(anchors):,} impressions, without feedback = negative"
-    batch = _drawn(anchors, labels, heads, frame, state, config, seed)
+        batch = newest(down_sampled(_shown(anchors, labels, mask, heads), config, seed), config.max_requests)
+        return batch, f"{len(anchors):,} impressions, without feedback = negative{_kept_words(batch, config)}"
+    if config.keep_negatives < 1:
+        raise ConfigError(
+            f"samples.keep_negatives = {config.keep_negatives}, and this log has no impressions to leave out",
+            "1 where negatives are drawn",
+            f"set samples.n_negatives, {config.n_negatives} per positive now, to learn from fewer",
+        )
+    drawn = _drawn(anchors, labels, mask, heads, frame, state, config, seed)
+    batch = newest(down_sampled(drawn, config, seed), config.max_requests)
     return batch, (
         f"{len(anchors):,} positives, each with {config.n_negatives} items the user never touched "
-        f"({config.popular_share:.0%} by popularity^0.75, the rest uniform)"
+        f"({config.popular_share:.0%} by popularity^0.75, the rest uniform){_kept_words(batch, config)}"
     )
+
+
+def _kept_words(batch: SampleBatch, config: SamplesConfig) -> str:
+    if config.keep_share == config.keep_negatives == 1:
+        return ""
+    return f"; of them {len(batch):,} rows kept: {config.keep_share:g} of all, {config.keep_negatives:g} of negatives"
 
 
 def _frame(events: EventBatch, state: State) -> pl.DataFrame:
@@ -84,8 +118,24 @@ def _frame(events: EventBatch, state: State) -> pl.DataFrame:
             "time_ms": events.numpy("time_ms"),
             "user": state.users.rows(events.table.column("user_id")),
             "item": state.items.rows(events.table.column("item_id")),
+            "value": events.numpy("value"),
         }
     ).filter(pl.col("kind") < N_COUNTED)
+
+
+def _all_labels(
+    anchors: pl.DataFrame, frame: pl.DataFrame, heads: tuple[str, ...], config: SamplesConfig
+) -> tuple[tuple[str, ...], Floats, Mask]:
+    """Heads, float32[n, H] labels and bool[n, H] where they are known: feedback, then seconds watched."""
+    labels = _labels(anchors, frame, heads, config.window_s)
+    mask = np.ones_like(labels, np.bool_)
+    if not config.watch_time:
+        return heads, labels, mask
+    seconds, is_reported = watch_seconds(anchors, frame, config.window_s)
+    if is_reported.sum() < config.min_positives:
+        return heads, labels, mask
+    is_known = is_reported | ~labels.any(axis=1)
+    return (*heads, WATCH_HEAD), np.column_stack([labels, seconds]), np.column_stack([mask, is_known])
 
 
 def _labels(anchors: pl.DataFrame, frame: pl.DataFrame, heads: tuple[str, ...], window_s: float) -> Floats:
@@ -102,7 +152,7 @@ def _labels(anchors: pl.DataFrame, frame: pl.DataFrame, heads: tuple[str, ...], 
     return out
 
 
-def _shown(anchors: pl.DataFrame, labels: Floats, heads: tuple[str, ...]) -> SampleBatch:
+def _shown(anchors: pl.DataFrame, labels: Floats, mask: Mask, heads: tuple[str, ...]) -> SampleBatch:
     """Each impression a request of one candidate, so that features are as of that impression."""
     n = len(anchors)
     probe = ProbeBatch(
@@ -112,12 +162,13 @@ def _shown(anchors: pl.DataFrame, labels: Floats, heads: tuple[str, ...]) -> Sam
         item=anchors["item"].to_numpy(),
         request_of=np.arange(n, dtype=np.int32),
     )
-    return SampleBatch(probe, labels, np.ones_like(labels, np.bool_), np.ones(n, np.float32), heads)
+    return SampleBatch(probe, labels, mask, np.ones(n, np.float32), heads)
 
 
 def _drawn(
     anchors: pl.DataFrame,
     labels: Floats,
+    known: Mask,
     heads: tuple[str, ...],
     frame: pl.DataFrame,
     state: State,
@@ -131,6 +182,7 @@ def _drawn(
     all_labels = np.zeros((n, width, len(heads)), np.float32)
     all_labels[:, 0] = labels
     mask = np.ones((n, width, len(heads)), np.bool_)
+    mask[:, 0] = known
     mask[:, 1:] = is_free[:, :, None]
     probe = ProbeBatch(
         user=user,

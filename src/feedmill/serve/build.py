@@ -14,11 +14,12 @@ from feedmill.core.protocols import Channel, Filter, Scorer
 from feedmill.core.workspace import Component, Workspace, component
 from feedmill.publish import Artifact
 from feedmill.rerank import RULES, FusionConfig, check, fuse
+from feedmill.rerank.finish_length import FINISH_LENGTH_PART, finish_lengths
 from feedmill.retrieval import CHANNELS
 from feedmill.retrieval.index import unit
 from feedmill.retrieval.merge import MERGE_PART, Merge, check_weights, merger
 from feedmill.retrieval.vector import encoder_of
-from feedmill.samples.rows import HEADS
+from feedmill.samples.rows import ALL_HEADS
 from feedmill.serve.config import ChannelOwn, PrerankConfig, RetrievalConfig
 from feedmill.serve.fallback import Popularity
 from feedmill.serve.filters import FILTERS, Excluded, NoParameters
@@ -27,8 +28,14 @@ from feedmill.serve.scorers import Encoder, GraphScorer, Remembered, VectorScore
 from feedmill.serve.similar import lookups
 from feedmill.state import State
 
-RANK_PART = "rank"  # a channel's part has the channel's name
+RANK_PART, PRERANK_PART = "rank", "prerank"  # a channel's part has the channel's name
 VECTORS = "item_vectors"  # the array that makes a channel able to pre-rank
+OWNERS = {
+    RANK_PART: "the ranker's",
+    PRERANK_PART: "the pre-ranker's",
+    MERGE_PART: "the merge's",
+    FINISH_LENGTH_PART: "the finish-length curve's",
+}
 MAX_FALLBACK = 100_000
 AGAIN = "run `feedmill train` in this workspace"
 FILTERS_DEFAULT: Mapping[str, Any] = {"seen": True, "unavailable": True}
@@ -84,6 +91,7 @@ class Builder:
         channels = [self._channel(c, parts[c.name], encoders[c.name]) for c in self._channels if c.name in parts]
         rank = _ranker(parts.get(RANK_PART), self._state)
         prerank, vectors = self._prerank_scorer(parts, encoders)
+        lengths = finish_lengths(parts[FINISH_LENGTH_PART], self._state) if FINISH_LENGTH_PART in parts else None
         chain = Chain(
             channels=tuple((channel, self._limits[channel.name]) for channel in channels),
             merge=self._merge(parts),
@@ -94,7 +102,7 @@ class Builder:
             prerank=prerank,
             keep=self._prerank.keep,
             rank=rank,
-            fuse=lambda candidates: fuse(candidates, self._fusion),
+            fuse=lambda candidates: fuse(candidates, self._fusion, lengths),
             n_hidden=lambda request, user: len(self._state.seen(int(user.row[0]))) + len(request.exclude),
             rules=tuple((rule.name, rule.cls(rule.config, self._state, vectors)) for rule in self._rules),
             version=artifact.version if artifact else "",
@@ -121,15 +129,16 @@ class Builder:
         """The scorer, and the item vectors that re-rank rules measure likeness with."""
         name = self._prerank.channel
         encode = encoders.get(name)
+        small = _small_model(parts.get(PRERANK_PART), self._state) if self._prerank.kind == "mlp" else None
         if encode is None:
-            return None, None
+            return small, None
         vectors = np.asarray(parts[name].arrays[VECTORS])
         config = next(c.config for c in self._channels if c.name == name)
         metric = getattr(config, "metric", "")
         if metric == "cosine":
             vectors = unit(vectors)
         if self._prerank.kind != "vector":
-            return None, vectors
+            return small, vectors
         return VectorScorer(vectors, encode, is_l2=metric == "l2"), vectors
 
     def _merge(self, parts: Mapping[str, Part]) -> Merge:
@@ -144,16 +153,20 @@ class Builder:
         name = self._prerank.channel
         if self._prerank.kind == "vector" and name in parts and VECTORS not in parts[name].arrays:
             missing.append(f"prerank: {name} has no vectors")
+        if self._prerank.kind == "mlp" and PRERANK_PART not in parts:
+            missing.append("prerank: not trained")
         if rank is not None and self._fusion.weights and not set(self._fusion.weights) & set(rank.heads):
             missing.append(f"rerank.fusion: no weight for {', '.join(rank.heads)}, so the ranker has no say")
+        if self._fusion.finish == "length_adjusted" and FINISH_LENGTH_PART not in parts:
+            missing.append("rerank.fusion: no finish-length curve, so finishes count as they are")
         return [*missing, "rank: not trained"] if self._wants_rank and RANK_PART not in parts else missing
 
     def _check_names(self, workspace: Workspace) -> None:
-        for reserved, whose in ((RANK_PART, "the ranker's"), (MERGE_PART, "the merge's")):
+        for reserved, whose in OWNERS.items():
             if reserved in self._limits:
                 raise ConfigError(f"retrieval.channels.{reserved}", f"another name: this one is {whose}")
         check_weights(self._retrieval.merge, list(self._limits))
-        check(self._fusion, [*HEADS, *VectorScorer.heads])
+        check(self._fusion, [*ALL_HEADS, *VectorScorer.heads])
         chosen = workspace.raw.get("prerank", {}).get("channel")
         if chosen is not None and chosen not in self._limits:
             expected = f"one of {list(self._limits)}"
@@ -184,9 +197,20 @@ def _encoder(part: Part, state: State) -> Encoder | None:
 def _ranker(part: Part | None, state: State) -> Scorer | None:
     if part is None:
         return None
+    from feedmill.features.calibrated import calibrated
     from feedmill.features.graph import Graph
+    from feedmill.features.trees_graph import TREES_KIND, TreesGraph
 
-    return GraphScorer(Graph(part, state))
+    graph = TreesGraph(part, state) if part.kind == TREES_KIND else Graph(part, state)
+    return GraphScorer(calibrated(graph, part, state))
+
+
+def _small_model(part: Part | None, state: State) -> Scorer | None:
+    if part is None:
+        return None
+    from feedmill.features.late_fusion import LateFusionGraph
+
+    return GraphScorer(LateFusionGraph(part, state))
 
 
 def _filters(workspace: Workspace, state: State) -> tuple[Filter, ...]:

@@ -26,6 +26,13 @@ class ServeConfig(Config, frozen=True):
     follow_s: Annotated[float, Meta(gt=0, description="seconds between looks for events of other processes")] = 1.0
     snapshot_s: Annotated[float, Meta(gt=0, description="seconds between snapshots of the state")] = 600.0
     threads: Annotated[int, Meta(ge=1, description="requests worked on at once")] = 8
+    context: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="what of a request's context is known of its user, such as device and network: models read it, "
+            "and the log is told when it changes"
+        ),
+    ] = ()
 
 
 class ChannelOwn(Config, frozen=True):
@@ -45,8 +52,14 @@ class RetrievalConfig(Config, frozen=True):
 
 
 class PrerankConfig(Config, frozen=True):
-    """Section ``[prerank]``: user vector · item vector, from the index of a channel that has both."""
+    """Section ``[prerank]``: user vector · item vector of a channel that has both, or a small model of its own."""
 
-    kind: Literal["vector", "none"] = "vector"
-    channel: Annotated[str, Meta(description="the channel whose vectors score")] = "two_tower"
+    kind: Annotated[
+        Literal["vector", "mlp", "none"],
+        Meta(description="vector: a channel's; mlp: late fusion, trained on the ranker's samples and on the ranker"),
+    ] = "vector"
+    channel: Annotated[str, Meta(description="the channel whose vectors score, and tell re-rank what is alike")] = (
+        "two_tower"
+    )
     keep: Annotated[int, Meta(ge=1, le=10_000, description="candidates that go on to rank")] = 300
+    mlp: Annotated[dict[str, Any], Meta(description='parameters of kind "mlp"; training reads them')] = {}

@@ -22,7 +22,7 @@ from feedmill.core.workspace import Workspace
 from feedmill.datasets.check import MAX_ID
 from feedmill.serve.config import ServeConfig
 from feedmill.serve.cursor import decode, encode
-from feedmill.serve.exposure import Exposer, impressions
+from feedmill.serve.exposure import Exposer, impressions, told
 from feedmill.serve.follow import Follower
 from feedmill.serve.live import LiveState, open_live
 from feedmill.serve.model import Model
@@ -279,7 +279,7 @@ class Engine:
     def _answer(self, request: FeedRequest) -> tuple[Trace, Rows]:
         live, served = self.live, self.model.served
         with live.lock.reading():
-            user = live.state.view(request.user_id, request.time_ms)
+            user = live.state.view(request.user_id, request.time_ms, self._context(request))
             offset = live.state.offset
             run = served.pipeline.run(request, user)
             served.pipeline.remember(run)
@@ -292,7 +292,14 @@ class Engine:
 
     def _expose(self, trace: Trace, request: FeedRequest) -> None:
         if trace.items:
-            self._log(trace, request, impressions(trace), "exposure")
+            events = impressions(trace)
+            if news := self.live.state.news(request.user_id, self._context(request)):
+                events = EventBatch.concat([told(trace, news), events])
+            self._log(trace, request, events, "exposure")
+
+    def _context(self, request: FeedRequest) -> dict[str, str]:
+        """What the request says of its user."""
+        return {name: request.context[name] for name in self.config.context if name in request.context}
 
     def _log(self, trace: Trace, request: FeedRequest, events: EventBatch, what: str) -> None:
         with trace.stage(what, len(events)) as entry:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as Late
 from queue import Full, SimpleQueue
@@ -36,6 +37,15 @@ def impressions(trace: Trace) -> EventBatch:
             "position": [min(i.position, 32_767) for i in items],
             "payload": msgspec.json.encode({"version": trace.version, "offset": trace.offset}).decode(),
         }
+    )
+
+
+def told(trace: Trace, context: Mapping[str, str]) -> EventBatch:
+    """What the request said of its user, as a USER event: it stands before the impressions, so that training, which
+    reads the state as of an impression, reads what serving read."""
+    payload = msgspec.json.encode(context).decode()
+    return EventBatch.of(
+        {"time_ms": [trace.time_ms], "kind": int(Kind.USER), "user_id": trace.user_id, "payload": [payload]}
     )
 
 

@@ -15,7 +15,7 @@ Encoder = Callable[[UserColumns], Floats]  # -> float32[R, D]
 
 
 class HeadsGraph(Protocol):
-    """An exported ranker: ``features.graph.Graph``."""
+    """An exported model: ``features.graph.Graph``, ``features.late_fusion.LateFusionGraph``."""
 
     heads: tuple[str, ...]
 
@@ -69,7 +69,7 @@ class Remembered:
 
 
 class GraphScorer:
-    """Rank with an exported model: one column per head."""
+    """Rank or pre-rank with an exported model: one column per head."""
 
     def __init__(self, graph: HeadsGraph) -> None:
         self._graph = graph

@@ -4,7 +4,7 @@ from feedmill.state.arrays import TOPIC_WIDTH
 from feedmill.state.catalogue import Catalogue
 from feedmill.state.config import COUNT_NAMES, StateConfig
 from feedmill.state.ids import IdMap
-from feedmill.state.probed import CROSS, Probed
+from feedmill.state.probed import CROSS, Facts, Probed
 from feedmill.state.state import State
 
-__all__ = ["COUNT_NAMES", "CROSS", "TOPIC_WIDTH", "Catalogue", "IdMap", "Probed", "State", "StateConfig"]
+__all__ = ["COUNT_NAMES", "CROSS", "TOPIC_WIDTH", "Catalogue", "Facts", "IdMap", "Probed", "State", "StateConfig"]

@@ -1,7 +1,7 @@
 """The columns the kernel reads and writes, as named tuples of arrays.
 
-Lengths: U users, I items, A authors, G topics, L lanes, T history, R requests, C candidates. The lanes from ``RARE`` on
-are kept apart: few users enter them, and memory that nobody has touched is not taken.
+Lengths: U users, I items, A authors, G topics, P pairs of user and topic, L lanes, T history, R requests, C candidates.
+The lanes from ``RARE`` on are kept apart: few users enter them, and memory that nobody has touched is not taken.
 """
 
 from __future__ import annotations
@@ -30,12 +30,16 @@ class Arrays(NamedTuple):
     n_blocks: Times  # int64[1] blocks in use; block 0 is none
     user_ms: Times  # int64[U] time of the newest counted event
     user_sums: Doubles  # float64[U, n_selected] forward-decayed sums, see fold.py
+    user_first_ms: Times  # int64[U] time of the first counted event in the log
     item_ms: Times
     item_sums: Doubles
     author_ms: Times
     author_sums: Doubles
     topic_ms: Times
     topic_sums: Doubles
+    pair_keys: Times  # int64[P] user << 32 | topic, 0 = free; see pairs.py
+    pair_ms: Times
+    pair_sums: Doubles
     author: Rows  # int32[I]
     last_author: Rows  # int32[I] the same, but not cleared
     topics: Rows  # int32[I, TOPIC_WIDTH] 0-padded
@@ -97,10 +101,17 @@ class Answers(NamedTuple):
     history_ms: Times  # int64[L, R, T]
     counts: Floats
     profile: Rows
+    first_ms: Times  # int64[R]
+    last_ms: Times  # int64[R]
+    liked_topics: Rows  # int32[R, TOPIC_WIDTH]
     item_counts: Floats
     author_counts: Floats
     topic_counts: Floats
+    pair_counts: Floats  # float32[C, n_selected], or [C, 0] where no pairs are counted
     cross: Floats
+    author: Rows  # int32[C], or [0] where the catalogue of now will do; so are the next two
+    topics: Rows  # int32[C, TOPIC_WIDTH]
+    codes: Rows  # int32[C, attributes]
 
 
 class Scratch(NamedTuple):
@@ -110,6 +121,8 @@ class Scratch(NamedTuple):
     history_ms: Times  # int64[L, T]
     authors: Rows  # int32[L, T] of the items in ``history``
     length: Times  # int64[L] entries in use
+    tally: Rows  # int32[G] how often a topic was met; all 0 between requests
+    met: Rows  # int32[T * TOPIC_WIDTH] which were
     marks: Bits  # uint64[G, 3 * ceil(T / 64)] which entries have the topic; all 0 between requests
     since: Doubles  # float64[1] the milliseconds that ``decay`` is for
     decay: Doubles  # float64[n_selected]
@@ -120,6 +133,7 @@ class Scratch(NamedTuple):
 RARE = 4  # lanes from here on are in ``rare``
 N_ENTERING = max(N_COUNTED, Kind.SEARCH + 1)  # kinds below may enter a lane or be counted
 TOPIC_WIDTH = 8  # topics kept of an item
+WAYS = 4  # rows that a pair may stand in
 BLOCK = 16  # int32 of a block of ``seen``: 64 bytes, one cache line
 N_SEEN, BLOCK_OF = len(LANES), len(LANES) + 1  # columns of ``heads``
 NEVER = -(2**62)  # the newest event of a key that has none

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -70,6 +70,10 @@ class Attributes:
             have.flags.writeable = False
             self._numbers[name] = have  # two threads that get here at once do the same work
         return have
+
+    def codes(self, values: Mapping[str, str]) -> list[Write]:
+        """Where and which code some texts are, of names that there are; a text that nothing had has code 0."""
+        return [(self._row[n], self._codes[n].get(v, 0)) for n, v in values.items() if n in self._row]
 
     def write(self, name: str, value: Any) -> Write | None:
         """Where and which code a JSON value is; None if it is no category or there are too many names."""

@@ -12,7 +12,7 @@ from feedmill.core.batches import LANE_ROW, LANES
 from feedmill.core.config import Config, nearest
 from feedmill.core.errors import ConfigError
 from feedmill.core.events import N_COUNTED, Kind
-from feedmill.state.arrays import N_ENTERING, Plan
+from feedmill.state.arrays import N_ENTERING, WAYS, Plan
 
 HOUR, DAY = 3600.0, 86400.0
 FOREVER = "all"  # the window that never decays
@@ -34,9 +34,19 @@ class StateConfig(Config, frozen=True):
     counts: Annotated[
         tuple[str, ...],
         Meta(
-            description='counters kept of every user, item, author and topic: "kind.window", window "all" = undecayed'
+            description='counters kept of every user, item, author and topic: "kind.window", window "all" = undecayed, '
+            '"*" = each of them'
         ),
     ] = COUNT_NAMES
+    user_topics: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=2**28,
+            description="pairs of user and topic whose counters are kept, the least lately used giving way; 0 = none. "
+            "A pair takes 16 bytes and 8 for every counter",
+        ),
+    ] = 0
     max_attributes: Annotated[
         int,
         Meta(ge=0, le=4096, description="categorical attributes kept of items, and of users; later names are ignored"),
@@ -49,9 +59,8 @@ class StateConfig(Config, frozen=True):
     def __post_init__(self) -> None:
         if FOREVER in self.windows:
             raise ConfigError(f'windows has "{FOREVER}"', f'other names: "{FOREVER}" is the window that never decays')
-        for name in self.counts:
-            self._parse(name)
-        if len(set(self.counts)) < len(self.counts):
+        names = self.count_names
+        if len(set(names)) < len(names):
             raise ConfigError(f"counts = {list(self.counts)}", "each counter once")
 
     def _parse(self, name: str) -> tuple[Kind, str]:
@@ -68,7 +77,18 @@ class StateConfig(Config, frozen=True):
     @property
     def count_names(self) -> tuple[str, ...]:
         """The counters in the order of their columns: by kind, then as configured."""
-        return tuple(sorted(self.counts, key=lambda name: self._parse(name)[0]))
+        return tuple(sorted(self._expanded(), key=lambda name: self._parse(name)[0]))
+
+    @property
+    def n_pairs(self) -> int:
+        """Rows kept for pairs of user and topic: ``user_topics`` in whole sets."""
+        return -(-self.user_topics // WAYS) * WAYS
+
+    def _expanded(self) -> list[str]:
+        """ "click.*" as a name for each window."""
+        windows = [*self.windows, FOREVER]
+        parts = [(name, name.partition(".")) for name in self.counts]
+        return [f"{p[0]}.{w}" for name, p in parts for w in (windows if p[2] == "*" else [p[2]])]
 
     def plan(self) -> Plan:
         """The same as arrays for the kernel."""

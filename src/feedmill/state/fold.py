@@ -19,6 +19,7 @@ from feedmill.state.arrays import (
     BLOCK_OF,
     DURATION,
     N_SEEN,
+    NEVER,
     PUBLISH,
     RARE,
     TOPICS,
@@ -30,6 +31,7 @@ from feedmill.state.arrays import (
     Scratch,
 )
 from feedmill.state.compiler import Int, inner, jit
+from feedmill.state.pairs import claim
 
 AHEAD = 32  # events whose rows are read ahead
 IMPRESSION, WATCH, ITEM, USER = int(Kind.IMPRESSION), int(Kind.WATCH), int(Kind.ITEM), int(Kind.USER)
@@ -49,6 +51,7 @@ def fold(
     rare, rare_ms = a.rare, a.rare_ms
     user_ms, user_sums, item_ms, item_sums = a.user_ms, a.user_sums, a.item_ms, a.item_sums
     author_ms, author_sums, topic_ms, topic_sums = a.author_ms, a.author_sums, a.topic_ms, a.topic_sums
+    pair_keys, pair_ms, pair_sums, first_ms = a.pair_keys, a.pair_ms, a.pair_sums, a.user_first_ms
     authors, topics = a.author, a.topics
     for i in range(start, stop):
         if (i - start) % AHEAD == 0:
@@ -69,6 +72,8 @@ def fold(
             for j in range(first, last):
                 step[j] = amount * np.exp((t - base) * rate[j]) if rate[j] > 0.0 else amount
             if user > 0:
+                if user_ms[user] == NEVER:
+                    first_ms[user] = t
                 add(user_ms, user_sums, user, rate, epoch, t, base, first, last, step)
             if item > 0:
                 add(item_ms, item_sums, item, rate, epoch, t, base, first, last, step)
@@ -78,6 +83,9 @@ def fold(
                     if topics[item, s] == 0:
                         break
                     add(topic_ms, topic_sums, topics[item, s], rate, epoch, t, base, first, last, step)
+                    if user > 0 and len(pair_keys) > 0:
+                        pair = claim(pair_keys, pair_ms, pair_sums, user, topics[item, s])
+                        add(pair_ms, pair_sums, pair, rate, epoch, t, base, first, last, step)
         if user > 0 and item > 0:
             for j in range(lane_start[kind], lane_start[kind + 1]):
                 if lanes[j] < RARE:

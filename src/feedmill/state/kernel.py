@@ -18,7 +18,7 @@ from feedmill.state.compiler import jit
 from feedmill.state.fold import fold
 from feedmill.state.match import answer
 
-SOURCES = ("arrays.py", "compiler.py", "fold.py", "match.py")
+SOURCES = ("arrays.py", "compiler.py", "fold.py", "match.py", "pairs.py")
 
 
 def link(stamp: int) -> Callable[..., None]:

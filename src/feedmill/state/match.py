@@ -7,6 +7,7 @@ import numpy as np
 from feedmill.core.batches import Floats, Mask, Rows, Times
 from feedmill.state.arrays import NEVER, RARE, Answers, Arrays, Bits, Doubles, Plan, Probes, Scratch
 from feedmill.state.compiler import Int, inner, jit
+from feedmill.state.pairs import find
 
 CLICKED, LIKED, SHOWN, DISLIKED = 0, 1, 2, 3  # the first of core.batches.LANES, in its order; a test holds them equal
 
@@ -29,9 +30,12 @@ def answer(a: Arrays, plan: Plan, probes: Probes, wanted: Mask, out: Answers, x:
         read(a.user_ms, a.user_sums, key, plan.rate, epoch, x.since, x.decay, t, out.counts, r, 1.0)
         for p in range(out.profile.shape[1]):
             out.profile[r, p] = a.user_codes[p, user]
+        if a.user_ms[user] != NEVER:
+            out.first_ms[r], out.last_ms[r] = a.user_first_ms[user], a.user_ms[user]
+        favourites(a.topics, x, out.liked_topics, r)
     while c < len(probes.item) and probes.request_of[c] == r:
         c += 1
-    match(a, plan, t, probes.item[first:c], out, x, first)
+    match(a, plan, user, t, probes.item[first:c], out, x, first)
     return c
 
 
@@ -56,7 +60,7 @@ def unroll(n: Int, ring: Rows, ring_ms: Times, lane: Int, x: Scratch) -> None:
 
 
 @jit
-def match(a: Arrays, plan: Plan, t: Int, items: Rows, out: Answers, x: Scratch, first: Int) -> None:
+def match(a: Arrays, plan: Plan, user: Int, t: Int, items: Rows, out: Answers, x: Scratch, first: Int) -> None:
     """Fill the rows of one request's candidates, from row ``first`` on; ``x`` has the request's histories."""
     if len(items) == 0:
         return
@@ -77,6 +81,11 @@ def match(a: Arrays, plan: Plan, t: Int, items: Rows, out: Answers, x: Scratch, 
         for s in range(n_topics):
             topic, share = np.int64(a.topics[item, s]), 1.0 / n_topics
             read(a.topic_ms, a.topic_sums, topic, rate, epoch, since, decay, t, out.topic_counts, first + j, share)
+            pair = find(a.pair_keys, user, topic)
+            if pair >= 0:
+                read(a.pair_ms, a.pair_sums, pair, rate, epoch, since, decay, t, out.pair_counts, first + j, share)
+        if len(out.author) > 0:
+            note(a, item, out, first + j)
     compare(a.author, t, items, out.cross, x.history, x.history_ms, x.authors, x.length, first)
     toggle(a.topics, x.history, x.length, x.marks)
     shares(a.topics, items, out.cross, x.length, x.marks, first)
@@ -85,6 +94,40 @@ def match(a: Arrays, plan: Plan, t: Int, items: Rows, out: Answers, x: Scratch, 
         item = known(items[j], len(a.author))
         out.cross[first + j, 8] = seconds(t, a.publish_ms[item], 0)
         out.cross[first + j, 9] = a.duration_s[item]
+
+
+@inner
+def note(a: Arrays, item: Int, out: Answers, row: Int) -> None:
+    """What the catalogue says of an item at this point of the log."""
+    out.author[row] = a.author[item]
+    for s in range(a.topics.shape[1]):
+        out.topics[row, s] = a.topics[item, s]
+    for p in range(out.codes.shape[1]):
+        out.codes[row, p] = a.item_codes[p, item]
+
+
+@inner
+def favourites(topics: Rows, x: Scratch, out: Rows, r: Int) -> None:
+    """The topics of most liked items, as they are now, most first; of equally many the one met latest."""
+    n = 0
+    for j in range(x.length[LIKED]):
+        for s in range(topics.shape[1]):
+            topic = topics[x.history[LIKED, j], s]
+            if topic == 0:
+                break
+            if x.tally[topic] == 0:
+                x.met[n] = topic
+                n += 1
+            x.tally[topic] += 1
+    for place in range(min(n, out.shape[1])):
+        best = 0
+        for i in range(1, n):
+            if x.tally[x.met[i]] > x.tally[x.met[best]]:
+                best = i
+        out[r, place] = x.met[best]
+        x.tally[x.met[best]] = 0
+    for i in range(n):
+        x.tally[x.met[i]] = 0
 
 
 @inner

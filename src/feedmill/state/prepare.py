@@ -17,11 +17,11 @@ from numpy.typing import DTypeLike, NDArray
 from feedmill.core.batches import ITEM_LANES, LANE_ROW, LANES, Mask, ProbeBatch, Rows, UserColumns
 from feedmill.core.errors import DataError
 from feedmill.core.events import EventBatch, Kind
-from feedmill.state.arrays import Answers, Changes, Columns, Plan, Probes, Scratch
+from feedmill.state.arrays import TOPIC_WIDTH, Answers, Changes, Columns, Plan, Probes, Scratch
 from feedmill.state.catalogue import Catalogue
 from feedmill.state.draft import Draft
 from feedmill.state.ids import IdMap
-from feedmill.state.probed import CROSS, Probed
+from feedmill.state.probed import CROSS, Facts, Probed
 from feedmill.state.tables import Sizes
 
 MAX_QUERY = 256  # characters kept of a query
@@ -112,17 +112,39 @@ def lane_mask(lanes: Collection[str]) -> Mask:
     return np.array([lane in lanes for lane in LANES])
 
 
-def answers(n_requests: int, n_candidates: int, sizes: Sizes, history_len: int, n_counts: int) -> Answers:
-    """Room for R requests and C candidates."""
+def answers(
+    n_requests: int,
+    n_candidates: int,
+    sizes: Sizes,
+    history_len: int,
+    n_counts: int,
+    *,
+    with_pairs: bool,
+    with_facts: bool = False,
+) -> Answers:
+    """Room for R requests and C candidates.
+
+    Args:
+        with_pairs: counters of pairs.
+        with_facts: what the items were as of the requests, which are not of now.
+    """
+    n_facts = n_candidates * with_facts
     return Answers(
         history=np.zeros((len(LANES), n_requests, history_len), np.int32),
         history_ms=np.zeros((len(LANES), n_requests, history_len), np.int64),
         counts=np.zeros((n_requests, n_counts), np.float32),
         profile=np.zeros((n_requests, sizes.user_attributes), np.int32),
+        first_ms=np.zeros(n_requests, np.int64),
+        last_ms=np.zeros(n_requests, np.int64),
+        liked_topics=np.zeros((n_requests, TOPIC_WIDTH), np.int32),
         item_counts=np.zeros((n_candidates, n_counts), np.float32),
         author_counts=np.zeros((n_candidates, n_counts), np.float32),
         topic_counts=np.zeros((n_candidates, n_counts), np.float32),
+        pair_counts=np.zeros((n_candidates, n_counts * with_pairs), np.float32),
         cross=np.zeros((n_candidates, len(CROSS)), np.float32),
+        author=np.zeros(n_facts, np.int32),
+        topics=np.zeros((n_facts, TOPIC_WIDTH), np.int32),
+        codes=np.zeros((n_facts, sizes.item_attributes), np.int32),
     )
 
 
@@ -134,6 +156,8 @@ def scratch(sizes: Sizes, history_len: int, plan: Plan) -> Scratch:
         history_ms=np.zeros(shape, np.int64),
         authors=np.zeros(shape, np.int32),
         length=np.zeros(len(LANES), np.int64),
+        tally=np.zeros(sizes.topics, np.int32),
+        met=np.zeros(history_len * TOPIC_WIDTH, np.int32),
         marks=np.zeros((sizes.topics, 3 * -(-history_len // 64)), np.uint64),
         since=np.zeros(1),
         decay=np.zeros(len(plan.rate)),
@@ -163,7 +187,17 @@ def given(user: UserColumns, room: Scratch, n_items: int) -> Scratch:
 def users_of(probe: Probes, out: Answers) -> UserColumns:
     """The users' side of the answers."""
     history, history_ms = out.history.transpose(1, 0, 2), out.history_ms.transpose(1, 0, 2)
-    return UserColumns(probe.user, probe.time_ms, history, history_ms, out.counts, out.profile)
+    return UserColumns(
+        probe.user,
+        probe.time_ms,
+        history,
+        history_ms,
+        out.counts,
+        out.profile,
+        out.first_ms,
+        out.last_ms,
+        out.liked_topics,
+    )
 
 
 def probed_of(users: UserColumns, probe: Probes, out: Answers, count_names: tuple[str, ...]) -> Probed:
@@ -177,6 +211,8 @@ def probed_of(users: UserColumns, probe: Probes, out: Answers, count_names: tupl
         out.topic_counts,
         out.cross,
         count_names,
+        out.pair_counts,
+        Facts(out.author, out.topics, out.codes) if len(out.author) == len(probe.item) else None,
     )
 
 

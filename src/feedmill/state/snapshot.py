@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from feedmill.core.errors import ArtifactError
 
-FORMAT, VERSION = "feedmill state", 2
+FORMAT, VERSION = "feedmill state", 3
 MANIFEST, UNFINISHED = "manifest.json", ".new-"
 REPLAY = "delete it; the log has everything that is in it"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from threading import Lock, RLock
@@ -86,7 +86,7 @@ class State:
             columns = prepare.columns(events, self.users, self.items, self.queries)
             changes = prepare.changes(events, columns, self.catalogue)
             self.tables.reserve(stored.sizes(self), len(events))
-            out, room = self._answers(asked), self._scratch()
+            out, room = self._answers(asked, with_facts=True), self._scratch()
             kernel.run(self.tables.arrays, self._plan, columns, changes, asked, wanted, out, room)
             self._note(events, columns.time_ms)
         if probes is None:
@@ -100,8 +100,13 @@ class State:
             prepare.columns(events, self.users, self.items, self.queries)
             self.tables.reserve(stored.sizes(self))
 
-    def view(self, user_id: str, time_ms: int) -> UserColumns:
-        """What is known of one user (R = 1) now, as of ``time_ms``; row 0 and zeros for one never seen."""
+    def view(self, user_id: str, time_ms: int, context: Mapping[str, str] | None = None) -> UserColumns:
+        """What is known of one user (R = 1) now, as of ``time_ms``; row 0 and zeros for one never seen.
+
+        Args:
+            context: what the request says of the user, such as device and network: it stands for the attributes of
+                these names, a value that nobody has had before being unknown. Other names do nothing.
+        """
         with self.lock:
             asked = prepare.one(self.users.row(user_id), time_ms)
             out, room = self._answers(asked), self._scratch()
@@ -115,7 +120,16 @@ class State:
                 out,
                 room,
             )
+            for name, code in self.attributes["user"].codes(context or {}):
+                out.profile[0, name] = code
         return prepare.users_of(asked, out)
+
+    def news(self, user_id: str, context: Mapping[str, str]) -> dict[str, str]:
+        """Which of these attributes of a user the log does not say already."""
+        with self.lock:
+            row, known = self.users.row(user_id), self.attributes["user"]
+            codes = {n: int(self.catalogue.user_codes(n)[row]) for n in context if n in known.names}
+            return {n: v for n, v in context.items() if not row or n not in codes or known.text(n, codes[n]) != v}
 
     def probe(self, user: UserColumns, items: Rows) -> Probed:
         """Candidates int32[C] for one user (R = 1), with the histories and the time that ``user`` has.
@@ -126,7 +140,8 @@ class State:
         asked = prepare.candidates(user, items)
         with self.lock:
             out, room = self._answers(asked), prepare.given(user, self._scratch(), len(self.items))
-            match.match(self.tables.arrays, self._plan, int(user.time_ms[0]), asked.item, out, room, 0)
+            who, now = int(user.row[0]), int(user.time_ms[0])
+            match.match(self.tables.arrays, self._plan, who, now, asked.item, out, room, 0)
         return prepare.probed_of(user, asked, out, self.count_names)
 
     def seen(self, user_row: int) -> Rows:
@@ -230,10 +245,15 @@ class State:
         other.probe(other.view("u", 0), np.array([1], np.int32))
         other.seen(1)
 
-    def _answers(self, asked: Probes) -> Answers:
-        n_requests, n_candidates = len(asked.user), len(asked.item)
+    def _answers(self, asked: Probes, *, with_facts: bool = False) -> Answers:
         return prepare.answers(
-            n_requests, n_candidates, self.tables.sizes, self.config.history_len, len(self.config.counts)
+            len(asked.user),
+            len(asked.item),
+            self.tables.sizes,
+            self.config.history_len,
+            len(self.count_names),
+            with_pairs=self.config.user_topics > 0,
+            with_facts=with_facts,
         )
 
     def _scratch(self) -> Scratch:

@@ -12,7 +12,7 @@ from feedmill.core.events import EventBatch
 from feedmill.core.protocols import EventLog
 from feedmill.state.ids import IdMap
 from feedmill.state.snapshot import REPLAY, Snapshot
-from feedmill.state.tables import Sizes
+from feedmill.state.tables import Sizes, layout
 
 if TYPE_CHECKING:
     from feedmill.state.state import State
@@ -51,6 +51,7 @@ def content(state: State) -> Snapshot:
         "n_malformed": catalogue.n_malformed,
         "last_event": fingerprint(state.last_event),
         "sizes": state.tables.sizes._asdict(),
+        "layout": layout(),
     }
     return Snapshot(state.tables.live(), texts, about)
 
@@ -62,6 +63,8 @@ def fill(state: State, found: Snapshot) -> None:
         ArtifactError: something is missing, or does not fit the rest.
     """
     about, texts = found.about, found.texts
+    if about.get("layout") != layout():
+        raise ArtifactError(f"a snapshot of arrays {about.get('layout')}", f"{layout()}, as this version keeps", REPLAY)
     try:
         state.tables.restore(Sizes(**about["sizes"]), found.arrays)
         state.users, state.items = IdMap(texts["users"]), IdMap(texts["items"])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,12 +28,16 @@ LAYOUT: dict[str, tuple[tuple[str | int, ...], Any, Any]] = {
     "n_blocks": ((1,), np.int64, 1),
     "user_ms": (("users",), np.int64, NEVER),
     "user_sums": (("users", "counts"), np.float64, 0),
+    "user_first_ms": (("users",), np.int64, 0),
     "item_ms": (("items",), np.int64, NEVER),
     "item_sums": (("items", "counts"), np.float64, 0),
     "author_ms": (("authors",), np.int64, NEVER),
     "author_sums": (("authors", "counts"), np.float64, 0),
     "topic_ms": (("topics",), np.int64, NEVER),
     "topic_sums": (("topics", "counts"), np.float64, 0),
+    "pair_keys": (("pairs",), np.int64, 0),
+    "pair_ms": (("pairs",), np.int64, NEVER),
+    "pair_sums": (("pairs", "counts"), np.float64, 0),
     "author": (("items",), np.int32, 0),
     "last_author": (("items",), np.int32, 0),
     "topics": (("items", TOPIC_WIDTH), np.int32, 0),
@@ -41,6 +47,12 @@ LAYOUT: dict[str, tuple[tuple[str | int, ...], Any, Any]] = {
     "item_codes": (("item_attributes", "items"), np.int32, 0),
     "user_codes": (("user_attributes", "users"), np.int32, 0),
 }
+
+
+def layout() -> str:
+    """Hex digest of the above: a snapshot of other arrays is refused, whether or not its version was raised."""
+    plain = {name: [list(axes), np.dtype(dtype).str, str(fill)] for name, (axes, dtype, fill) in LAYOUT.items()}
+    return hashlib.sha256(msgspec.json.encode(plain, order="sorted")).hexdigest()[:16]
 
 
 class Sizes(NamedTuple):
@@ -59,7 +71,7 @@ class Tables:
     """The arrays of one state and their live lengths; arrays are longer, and all of an axis equally long."""
 
     def __init__(self, config: StateConfig) -> None:
-        self._fixed = {"history": config.history_len, "counts": len(config.counts)}
+        self._fixed = {"history": config.history_len, "counts": len(config.count_names), "pairs": config.n_pairs}
         self.sizes = Sizes()
         self._capacity = Sizes(*[SMALLEST] * len(Sizes()))
         self.arrays = Arrays(**{name: self._empty(name) for name in LAYOUT})

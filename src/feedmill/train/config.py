@@ -93,7 +93,15 @@ class TowerPlan:
         parts: dict[Any, Any] = {
             kind: convert({k: given[k] for k in keys if k in given}, kind, at) for kind, keys in _KEYS.items()
         }
-        reads = convert(_over(features, given.get("features", {})), FeaturesConfig, f"{at}.features")
+        if given.get("features", {}).get("attention"):
+            raise ConfigError(
+                f"{at}.features.attention reads user and item together",
+                "late fusion: what an index can hold",
+                "put it under [features], for the ranker",
+            )
+        reads = convert(
+            _over(features, {**given.get("features", {}), "attention": []}), FeaturesConfig, f"{at}.features"
+        )
         return TowerPlan(
             chosen.name, chosen.kind, chosen.cls, chosen.config,
             parts[Fitting], parts[PositivesConfig], parts[RetrievalLossConfig], parts[ObjectiveConfig], reads,

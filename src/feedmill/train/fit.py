@@ -21,6 +21,7 @@ from feedmill.train.config import TrainConfig
 from feedmill.train.learned import Learned
 from feedmill.train.merge import learn_merge
 from feedmill.train.plans import Plans
+from feedmill.train.ranking import fit_ranking
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,9 +58,9 @@ def fit(workspace: Workspace, log: EventLog) -> Fitted:
     learned = Learned(workspace, events, training, train.seed)
     parts = learned.channels(plans)
     about = _about(events, held, learned.state, train.seed)
-    if plans.ranker is not None:
-        parts["rank"], more = learned.ranker(plans.ranker, plans.fitting)
-        about |= more
+    if plans.rank is not None:
+        ranking, more = fit_ranking(plans.rank, learned)
+        parts, about = parts | ranking, about | more
     parts |= learn_merge(workspace, plans.channels, events, training, lambda earlier: Learned(
         workspace, events, earlier, train.seed).channels(plans), train.seed)  # fmt: skip
     return Fitted(parts, about, held, events)

@@ -8,24 +8,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feedmill.core.batches import Part, ProbeBatch
-from feedmill.core.errors import DataError
 from feedmill.core.events import EventBatch
 from feedmill.core.progress import progress
 from feedmill.core.workspace import Component, Workspace
-from feedmill.features import FeaturesConfig, FeatureSpec, assemble
+from feedmill.features import FeatureSpec, assemble
 from feedmill.features import fit as fit_features
 from feedmill.log.traces import read_traces
 from feedmill.retrieval.vector import VectorConfig, with_index
-from feedmill.samples import InterestConfig, SamplesConfig, interactions, sample
+from feedmill.samples import InterestConfig, interactions
 from feedmill.samples.hard import HardNegatives
 from feedmill.samples.positives import positives
 from feedmill.samples.scores import scores
 from feedmill.state import Probed, State, StateConfig
 from feedmill.train.completion import fit_completion
-from feedmill.train.config import Fitting, TowerPlan
+from feedmill.train.config import TowerPlan
 from feedmill.train.examples import Before, Examples, Others
 from feedmill.train.plans import CompletionPlan, Plan, Plans
-from feedmill.train.ranker import fit_ranker
 from feedmill.train.text import fit_text
 from feedmill.train.tower import Ground, fit_tower
 
@@ -64,31 +62,6 @@ class Learned:
         else:
             part = fit_text(plan, self.training, self.state, self.seed)
         return with_index(part, chosen.config, self.seed) if isinstance(chosen.config, VectorConfig) else part
-
-    def ranker(self, chosen: Component[Any], fitting: Fitting) -> tuple[Part, dict[str, Any]]:
-        """The ranker, and what the artifact says of it.
-
-        Raises:
-            DataError: there is nothing to learn from.
-        """
-        config = self.workspace.section("samples", SamplesConfig, drop=["interest"])
-        with progress("drawing samples"):
-            samples, negatives = sample(self.training, self.state, config, self.seed)
-        if not samples.heads or not len(samples):
-            raise DataError(
-                f"{len(self.training):,} events, too few of any kind of feedback",
-                f"at least {config.min_positives} clicks, watches or likes",
-                "ingest more events, or lower samples.min_positives",
-            )
-        probed = self.then(samples.probe)
-        spec, arrays = fit_features.fit(self.workspace.section("features", FeaturesConfig), self.state, probed)
-        part = fit_ranker(chosen, fitting, spec, arrays, assemble(spec, arrays, self.state, probed), samples, self.seed)
-        return part, {
-            "spec_hash": part.config["spec_hash"],
-            "heads": list(samples.heads),
-            "n_samples": len(samples),
-            "negatives": negatives,
-        }
 
     def ground(self, plan: TowerPlan) -> Ground:
         """What a retrieval model learns from: its own positives, each with the user as of that moment."""

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from feedmill.core.clock import rng
 from feedmill.core.progress import progress
 from feedmill.features import FeatureBatch, FeatureSpec
+from feedmill.models.attention import attend
 from feedmill.models.embeddings import FusedEmbedding
 from feedmill.train.config import Fitting
 from feedmill.train.row_adam import RowAdam
@@ -42,6 +43,7 @@ class Features:
         self._item_numeric = torch.from_numpy(batch.item_numeric)
         n = len(batch.user_ids)
         self._start = np.searchsorted(batch.request_of, np.arange(n + 1))
+        self._attended, self._candidate = spec.attended()
 
     def rows(self, requests: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The candidate rows of some requests, and the place in ``requests`` that each belongs to."""
@@ -52,10 +54,19 @@ class Features:
     def inputs(self, requests: NDArray[np.int64], rows: NDArray[np.int64], of: NDArray[np.int64]) -> Inputs:
         """Embeddings and numbers of these requests and candidate rows."""
         r, c = torch.from_numpy(requests), torch.from_numpy(rows)
-        user, item = self._embedding(
-            (self._user_ids[r], self._spec.starts("user")), (self._item_ids[c], self._spec.starts("item"))
+        mine, theirs, place = self._user_ids[r], self._item_ids[c], torch.from_numpy(of)
+        bags = [(mine, self._spec.starts("user")), (theirs, self._spec.starts("item"))]
+        if not self._attended:
+            user, item = self._embedding(*bags)
+            return Inputs(user, self._user_numeric[r], item, self._item_numeric[c], place)
+        histories = [mine[:, first:last] for first, last in self._attended]
+        user, item, query, *keys = self._embedding(
+            *bags,
+            (theirs[:, self._candidate, None], [0, 1]),
+            *[(ids, list(range(ids.shape[1] + 1))) for ids in histories],
         )
-        return Inputs(user, self._user_numeric[r], item, self._item_numeric[c], torch.from_numpy(of))
+        more = [attend(query[:, 0], key, ids > 0, place) for key, ids in zip(keys, histories, strict=True)]
+        return Inputs(user, self._user_numeric[r], item, torch.cat([self._item_numeric[c], *more], dim=1), place)
 
 
 @contextmanager

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
-from feedmill.core.config import convert
+from feedmill.core.config import Config, convert
+from feedmill.core.registry import Registry
 from feedmill.core.workspace import Component, Workspace, component
 from feedmill.models import RANKERS, TOWERS
+from feedmill.rerank import FusionConfig
 from feedmill.retrieval import CHANNELS
 from feedmill.samples.scores import ScoresConfig
+from feedmill.train.calibrate import CalibrationConfig
+from feedmill.train.compact import ServingConfig
 from feedmill.train.completion import CompletionConfig
-from feedmill.train.config import FITTING_KEYS, Fitting, TowerPlan
+from feedmill.train.config import Fitting, TowerPlan
+from feedmill.train.prerank import PrerankNet
 from feedmill.train.text import TextPlan
+from feedmill.train.trees_part import TREE_RANKERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,27 +47,69 @@ class CompletionPlan:
 
 
 Plan = TowerPlan | CompletionPlan | TextPlan
+Keys = TypeVar("Keys", bound=Config)
+
+
+@dataclass(frozen=True, slots=True)
+class RankPlan:
+    """The ranker, how it is fitted, put right and served, and the pre-ranker it teaches: [rank] and [prerank.mlp]."""
+
+    chosen: Component[Any]
+    fitting: Fitting
+    calibration: CalibrationConfig
+    serving: ServingConfig
+    prerank: PrerankNet | None
+    fusion: FusionConfig
+
+    @staticmethod
+    def of(workspace: Workspace) -> RankPlan | None:
+        """None with ``kind = "none"``. Raises ConfigError on what nobody reads, or on values out of range."""
+        raw = workspace.raw.get("rank", {"kind": "mmoe"})
+        small = workspace.raw.get("prerank", {})
+        if raw.get("kind") == "none":
+            return None
+        is_tree = raw.get("kind") in list(TREE_RANKERS)
+        structs = () if is_tree else (Fitting, ServingConfig)
+        own = ["calibration", *(key for struct in structs for key in struct.__struct_fields__)]
+        table: Registry[Any] = TREE_RANKERS if is_tree else RANKERS
+        chosen = component(raw, table, "rank", own=own)
+        return RankPlan(
+            chosen,
+            _keys(chosen, Fitting),
+            workspace.section("rank.calibration", CalibrationConfig),
+            _keys(chosen, ServingConfig),
+            convert(small.get("mlp", {}), PrerankNet, "prerank.mlp") if small.get("kind") == "mlp" else None,
+            workspace.section("rerank.fusion", FusionConfig),
+        )
+
+    def explained(self) -> list[tuple[str, msgspec.Struct]]:
+        """(dotted path, struct) of everything these blocks may set."""
+        out: list[tuple[str, msgspec.Struct]] = [("rank", self.chosen.config)]
+        if self.chosen.kind not in list(TREE_RANKERS):
+            out += [("rank", self.fitting), ("rank", self.serving)]
+        out.append(("rank.calibration", self.calibration))
+        return out if self.prerank is None else [*out, ("prerank.mlp", self.prerank)]
 
 
 @dataclass(frozen=True, slots=True)
 class Plans:
-    """Channels, the models behind some of them by channel name, and the ranker with its fitting."""
+    """Channels, the models behind some of them by channel name, and the ranker."""
 
     channels: list[Component[Any]]
     models: dict[str, Plan]
-    ranker: Component[Any] | None
-    fitting: Fitting
+    rank: RankPlan | None
 
     @staticmethod
     def of(workspace: Workspace) -> Plans:
         """Raises ConfigError on the first thing that cannot be trained as it is written."""
         channels = workspace.components("retrieval.channels", CHANNELS, own=["limit"])
         models = {c.name: _plan(c, workspace) for c in channels if not hasattr(c.cls, "build")}
-        raw = workspace.raw.get("rank", {"kind": "mmoe"})
-        if raw.get("kind") == "none":
-            return Plans(channels, models, None, Fitting())
-        ranker = component(raw, RANKERS, "rank", own=FITTING_KEYS)
-        return Plans(channels, models, ranker, convert(ranker.own, Fitting, ranker.name))
+        return Plans(channels, models, RankPlan.of(workspace))
+
+
+def _keys(chosen: Component[Any], kind: type[Keys]) -> Keys:
+    """The keys of one struct among those that stand beside a component's own."""
+    return convert({k: v for k, v in chosen.own.items() if k in kind.__struct_fields__}, kind, chosen.name)
 
 
 def _plan(channel: Component[Any], workspace: Workspace) -> Plan:

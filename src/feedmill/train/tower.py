@@ -94,7 +94,7 @@ class TowerFit:
         torch.manual_seed(seed)
         self.plan, self.ground = plan, ground
         self.embedding = FusedEmbedding(ground.spec.n_rows, plan.config.embedding_dim, plan.config.dropout)
-        self.model: Any = plan.cls(plan.config, *sizes(ground.spec))
+        self.model: Any = plan.cls(plan.config, *sizes(ground.spec, plan.config.embedding_dim))
         self.frequency = Frequency(plan.objective.frequency, seed) if plan.objective.frequency else None
         n_items = len(ground.catalogue.item_ids)
         counts = np.bincount(ground.chosen, minlength=n_items)

@@ -86,22 +86,54 @@ def ablation(quick: Quick = False, json: Json = None, data: Data = None) -> None
     done(ablation_rows(quick, data), json)
 
 
+Only = Annotated[
+    list[str] | None, typer.Option("--only", help="A part, a split, a model or a peer, by name; may be repeated.")
+]
+Page = Annotated[
+    Path | None,
+    typer.Option("--page", help="Write this page and its plots; with --from, from figures measured before."),
+]
+Source = Annotated[
+    list[Path] | None, typer.Option("--from", help="Measure nothing: figures that --json wrote; may be repeated.")
+]
+
+
+@bench_app.command()
+@interruptible
+def ranking(
+    quick: Quick = False,
+    json: Json = None,
+    data: Data = None,
+    only: Only = None,
+    page: Page = None,
+    source: Source = None,
+) -> None:
+    """Multi-task models, trees, calibration, cold start and serving cost of the ranker, beside other libraries."""
+    from feedmill.cli.bench import ranking_page, retrieval_page
+    from feedmill.cli.bench.ranking import ranking_rows
+
+    writable(json)
+    writable(page)
+    if source:
+        figures = retrieval_page.read(source)
+    else:
+        rows = ranking_rows(quick, data, only or ())
+        done(rows, json)
+        figures = retrieval_page.figures(rows)
+    if page is not None:
+        ranking_page.write(page, figures)
+        typer.echo(f"wrote {page}")
+
+
 @bench_app.command()
 @interruptible
 def retrieval(
     quick: Quick = False,
     json: Json = None,
     data: Data = None,
-    only: Annotated[
-        list[str] | None, typer.Option("--only", help="A split, a channel or a peer, by name; may be repeated.")
-    ] = None,
-    page: Annotated[
-        Path | None,
-        typer.Option("--page", help="Write this page and its plots; with --from, from figures measured before."),
-    ] = None,
-    source: Annotated[
-        list[Path] | None, typer.Option("--from", help="Measure nothing: figures that --json wrote; may be repeated.")
-    ] = None,
+    only: Only = None,
+    page: Page = None,
+    source: Source = None,
 ) -> None:
     """Every channel and their merge, by full ranking on Gowalla and MovieLens: quality, seconds, peers."""
     from feedmill.cli.bench import retrieval_page

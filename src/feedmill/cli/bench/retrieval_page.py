@@ -44,8 +44,15 @@ def figures(rows: Sequence[BenchRow]) -> Figures:
     return decoded
 
 
-def write(page: Path, found: Figures) -> None:
+Fill = Callable[[Figures, str, Path], str]
+
+
+def write(page: Path, found: Figures, fill_with: Mapping[str, Fill] | None = None) -> None:
     """Replace the page's blocks and draw the plots beside it.
+
+    Args:
+        fill_with: what each kind of block becomes, from the figures, the rest of its name and the page; None = those
+            of retrieval.
 
     Raises:
         DataError: there is no such page, or a block that nobody fills.
@@ -53,11 +60,13 @@ def write(page: Path, found: Figures) -> None:
     if not page.is_file():
         raise DataError(f"no page {page}", "a page with blocks `<!-- figures: table SPLIT -->` … `<!-- end -->`")
 
+    known = FILL if fill_with is None else fill_with
+
     def fill(block: re.Match[str]) -> str:
         kind, _, split = block[2].partition(" ")
-        if kind not in FILL:
-            raise DataError(f"{page}: figures: {block[2]}", f"one of {list(FILL)}, and a split")
-        return f"{block[1]}{FILL[kind](found, split.strip(), page)}{block[3]}"
+        if kind not in known:
+            raise DataError(f"{page}: figures: {block[2]}", f"one of {list(known)}, and a split")
+        return f"{block[1]}{known[kind](found, split.strip(), page)}{block[3]}"
 
     page.write_text(BLOCK.sub(fill, page.read_text("utf-8")), "utf-8")
 
@@ -169,7 +178,7 @@ def plot(found: Figures, split: str, page: Path) -> str:
     return f"![Recall@20 of every channel on {split}]({file.name})\n"
 
 
-FILL: Mapping[str, Callable[[Figures, str, Path], str]] = {
+FILL: Mapping[str, Fill] = {
     "table": table,
     "gains": gains,
     "setup": setup,

@@ -9,17 +9,25 @@ from typing import Any
 OURS, THEIRS = "#1f6f8b", "#b0b0b0"
 
 
-def bars(rows: Sequence[tuple[str, Mapping[str, Any]]], ours: Collection[str], title: str, file: Path) -> bool:
-    """Draw rows, lowest first, to an SVG of the same bytes for the same figures; False = matplotlib is not there."""
+def pyplot() -> Any:
+    """matplotlib's, drawing SVG of the same bytes for the same figures; None where it is not installed."""
     try:
         import matplotlib as mpl
     except ModuleNotFoundError:
-        return False
+        return None
     mpl.use("svg")
     mpl.rcParams["svg.hashsalt"] = "feedmill"
-    from matplotlib import pyplot
+    from matplotlib import pyplot as library
 
-    figure, axes = pyplot.subplots(figsize=(7, 0.9 + 0.28 * len(rows)))
+    return library
+
+
+def bars(rows: Sequence[tuple[str, Mapping[str, Any]]], ours: Collection[str], title: str, file: Path) -> bool:
+    """Draw rows, lowest first, to an SVG of the same bytes for the same figures; False = matplotlib is not there."""
+    library = pyplot()
+    if library is None:
+        return False
+    figure, axes = library.subplots(figsize=(7, 0.9 + 0.28 * len(rows)))
     for place, (name, row) in enumerate(rows):
         value, colour = row["value"], OURS if name in ours else THEIRS
         axes.barh(place, value, color=colour, height=0.7)
@@ -30,9 +38,9 @@ def bars(rows: Sequence[tuple[str, Mapping[str, Any]]], ours: Collection[str], t
     axes.set_title(f"{title}, 95 % intervals over users", fontsize=9, loc="left")
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
-    handles = [pyplot.Rectangle((0, 0), 1, 1, color=c) for c in (OURS, THEIRS)]
+    handles = [library.Rectangle((0, 0), 1, 1, color=c) for c in (OURS, THEIRS)]
     axes.legend(handles, ["feedmill", "other libraries"], fontsize=8, frameon=False, loc="lower right")
     figure.tight_layout()
     figure.savefig(file, metadata={"Date": None})
-    pyplot.close(figure)
+    library.close(figure)
     return True

@@ -3,7 +3,7 @@
 from feedmill.models.losses.contrastive import contrastive
 from feedmill.models.losses.hierarchical_softmax import HierarchicalSoftmax
 from feedmill.models.losses.huffman import HuffmanTree
-from feedmill.models.losses.multi_task import multi_task_bce
+from feedmill.models.losses.multi_task import multi_task
 from feedmill.models.losses.pointwise import pointwise
 from feedmill.models.losses.retrieval import RetrievalLossConfig, retrieval_loss
 from feedmill.models.losses.sampled_softmax import sampled_softmax
@@ -14,7 +14,7 @@ __all__ = [
     "HuffmanTree",
     "RetrievalLossConfig",
     "contrastive",
-    "multi_task_bce",
+    "multi_task",
     "pointwise",
     "retrieval_loss",
     "sampled_softmax",

@@ -1,0 +1,1 @@
+"""Heads: how one label is learned from logits, and what the logits then say."""

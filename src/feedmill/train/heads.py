@@ -1,0 +1,81 @@
+"""Which heads a ranker gets from the labels that there are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from feedmill.core.batches import SampleBatch
+from feedmill.core.errors import DataError
+from feedmill.core.progress import console
+from feedmill.core.workspace import component
+from feedmill.models import WATCH_TIME
+from feedmill.models.heads.binary import BinaryHead
+
+WATCH = "watch_s"  # the label that is seconds; all others are 0 or 1
+
+
+def heads_of(names: Sequence[str], config: Any) -> list[Any]:
+    """A head for each label: of the configured kind for seconds watched, else binary."""
+    return [_watch_head(config) if name == WATCH else BinaryHead() for name in names]
+
+
+def losses_of(heads: Sequence[Any], logits: Sequence[Tensor], labels: Tensor, duration: Tensor) -> Tensor:
+    """float32[B, H] losses of B rows, from each head's logits, float32[B, H] labels and float32[B] seconds."""
+    each = [head.loss(z, labels[:, h], duration) for h, (head, z) in enumerate(zip(heads, logits, strict=True))]
+    return torch.stack(each, dim=1)
+
+
+def usable(samples: SampleBatch, config: Any) -> SampleBatch:
+    """Samples with the labels that can be learned from; says which are left out, and why.
+
+    A binary label needs rows of both classes with a known label, seconds need a watched row and a configured head.
+
+    Raises:
+        DataError: a label that is not finite where it is said to be known, or no label can be learned from.
+    """
+    wrong = samples.mask & ~np.isfinite(samples.labels)
+    if wrong.any():
+        names = [name for h, name in enumerate(samples.heads) if wrong[:, h].any()]
+        raise DataError(f"labels of {names} that are not finite", "numbers, or a mask of False", "mask those rows")
+    keep, why = [], []
+    for h, name in enumerate(samples.heads):
+        known = samples.labels[samples.mask[:, h], h]
+        if name == WATCH and not config.watch_time:
+            continue
+        if len(known) and known.max() > 0 and (name == WATCH or known.min() < 1):
+            keep.append(h)
+        else:
+            why.append(f'"{name}": {_one_class(known)}')
+    if config.watch_time and WATCH not in samples.heads:
+        why.append(f'"{WATCH}": the samples have no seconds watched, see samples.watch_time')
+    if not keep:
+        raise DataError(
+            f"no head can be learned from {len(samples):,} rows: {'; '.join(why)}",
+            "rows of both classes for one head at least",
+            "ingest feedback of both kinds, or see [samples] about how negatives are found",
+        )
+    for line in why:
+        console.print(f"left out head {line}")
+    return replace(
+        samples,
+        labels=np.ascontiguousarray(samples.labels[:, keep]),
+        mask=np.ascontiguousarray(samples.mask[:, keep]),
+        heads=tuple(samples.heads[h] for h in keep),
+    )
+
+
+def _watch_head(config: Any) -> Any:
+    chosen = component(config.watch_time, WATCH_TIME, "rank.watch_time")
+    return chosen.cls(chosen.config)  # type: ignore[call-arg]
+
+
+def _one_class(known: Any) -> str:
+    if not len(known):
+        return "no row has a known label"
+    return f"all {len(known):,} labels are {known[0]:g}"

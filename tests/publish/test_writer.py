@@ -153,6 +153,7 @@ def kill(process: subprocess.Popen[str]) -> None:
         process.send_signal(signal.SIGKILL)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop", [0, 2])
 def test_a_writer_killed_half_way_leaves_the_old_version_current(tmp_path: Path, stop: int) -> None:
     old = publish.write(tmp_path, {"p": part()}, {})
@@ -170,6 +171,7 @@ def test_a_writer_killed_half_way_leaves_the_old_version_current(tmp_path: Path,
     assert not (tmp_path / ".writing").exists(), "the next writer clears what the killed one left"
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_what_is_current_loads(tmp_path: Path) -> None:
     loop = """
 for seed in range(10_000):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from feedmill.core.events import EventBatch, Kind
 from feedmill.core.workspace import Workspace
@@ -20,6 +21,7 @@ RAW = {
 }
 
 
+@pytest.mark.slow
 def test_feedback_at_random_cannot_be_foreseen() -> None:
     """Random items are shown and some of them clicked. Were the impression known, the click would be a good guess."""
     random = np.random.default_rng(0)

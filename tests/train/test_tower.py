@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from feedmill.core.batches import Part
+from feedmill.core.clock import rng
 from feedmill.core.config import convert
 from feedmill.core.errors import ConfigError
+from feedmill.core.events import EventBatch, Kind
 from feedmill.core.request import FeedRequest
 from feedmill.core.workspace import Workspace
 from feedmill.log.memory import MemoryLog
@@ -20,7 +22,7 @@ from feedmill.samples.frequency import Frequency, FrequencyConfig
 from feedmill.state import State
 from feedmill.train import fit
 from feedmill.train.plans import Plans
-from worlds import START_MS, tastes
+from worlds import START_MS, catalogue, tastes
 
 N_USERS, N_ITEMS = 40, 60
 SMALL: dict[str, Any] = {"epochs": 12, "batch_size": 64, "embedding_dim": 8, "learning_rate": 0.01}
@@ -68,6 +70,7 @@ OBJECTIVES: dict[str, dict[str, Any]] = {
     "streaming": TWO_TOWER | {"frequency": {"n_slots": 4096, "alpha": 0.05, "initial_p": 0.02}},
     "self-supervised": TWO_TOWER | {"self_supervised": {"transform": "related_mask"}},
     "matrix": {"kind": "matrix", **SMALL},
+    "matrix, biased": {"kind": "matrix", "item_bias": True, **SMALL, "epochs": 30, "anneal": True},
     "matrix, bpr": {"kind": "matrix", "loss": "triplet_logistic", "negatives": {"sources": {"uniform": 4}}, **SMALL},
     "matrix of histories": {
         "kind": "matrix", "context": "others", "features": {"only": ["user.clicked", "item.id"]}, **SMALL,
@@ -107,6 +110,37 @@ def test_items_below_the_top_are_left_to_other_channels() -> None:
     rows = served.fetch(FeedRequest(request_id="r", user_id="u1"), state.view("u1", START_MS), 60).item
     assert has_vector[rows].all()
     assert len(rows) == 20
+
+
+@pytest.mark.slow
+def test_a_bias_says_what_everybody_likes_and_is_served() -> None:
+    """Half of the likes go to five items, whoever the user: those have the largest last coordinates."""
+    random = rng(1, "popular")
+    user = np.repeat(np.arange(1, 201), 10)
+    item = np.where(random.random(2000) < 0.5, random.integers(1, 6, 2000), random.integers(6, 61, 2000))
+    log = MemoryLog()
+    log.append(catalogue(60))
+    ids = {"user_id": [f"u{k}" for k in user], "item_id": [f"i{k}" for k in item]}
+    log.append(EventBatch.of({"time_ms": START_MS + np.arange(2000), "kind": int(Kind.CLICK), **ids}))
+    uniform = {"negatives": {"sources": {"uniform": 4}}, "temperature": 0.3}
+    part = fit(workspace({"kind": "matrix", "item_bias": True, **SMALL, **uniform}), log).parts["model"]
+    assert part.arrays["item_vectors"].shape[1] == SMALL["embedding_dim"] + 1
+    state = State()
+    state.fold(log.read(0, 10_000)[0])
+    popular = state.items.rows([f"i{k}" for k in range(1, 6)])
+    bias = part.arrays["item_vectors"][1:, -1]
+    assert set(np.argsort(-bias)[:5] + 1) == set(popular)
+    channel: Any = CHANNELS["vector"]
+    served = channel("model", convert({}, channel.Config), part, state)
+    stranger = served.fetch(FeedRequest(request_id="r", user_id="new"), state.view("new", START_MS), 5)
+    assert set(stranger.item) == set(popular), "of a stranger only the bias is known"
+
+
+def test_a_bias_has_no_place_in_a_cosine() -> None:
+    raw = workspace({"kind": "matrix", "item_bias": True}).raw
+    raw["retrieval"]["channels"]["model"]["metric"] = "cosine"
+    with pytest.raises(ConfigError, match=r"(?s)metric.*inner_product"):
+        Plans.of(Workspace(Path(), raw))
 
 
 def test_early_fusion_is_refused_with_the_reason() -> None:

@@ -70,6 +70,15 @@ SPACES: dict[str, Space] = {
         "last_n": Range(10, 200, log=True, whole=True),
         "recency": Range(0.7, 1),
     },
+    "ridge": {
+        "top_k": Range(20, 500, log=True, whole=True),
+        "n_regressors": Range(20, 400, log=True, whole=True),
+        "l2": Range(0.1, 300, log=True),
+        "user_exponent": Range(0, 1),
+        "item_exponent": Range(0, 0.5),
+        "scale_rows": OneOf((False, True)),
+        "last_n": Range(10, 200, log=True, whole=True),
+    },
     "usercf": {
         "top_k": Range(30, 500, log=True, whole=True),
         "discount": OneOf(("log", "power")),

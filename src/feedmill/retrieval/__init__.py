@@ -13,6 +13,7 @@ CHANNELS: Registry[Any] = Registry(
         "popular": "feedmill.retrieval.popular:PopularChannel",
         "itemcf": "feedmill.retrieval.itemcf:ItemCFChannel",
         "swing": "feedmill.retrieval.swing:SwingChannel",
+        "ridge": "feedmill.retrieval.ridge:RidgeChannel",
         "usercf": "feedmill.retrieval.usercf:UserCFChannel",
         "vector": "feedmill.retrieval.vector:VectorChannel",
         "followed": "feedmill.retrieval.followed:FollowedChannel",

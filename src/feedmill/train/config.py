@@ -35,12 +35,22 @@ class Fitting(Config, frozen=True):
     epochs: Annotated[int, Meta(ge=1, description="passes over the samples")] = 6
     batch_size: Annotated[int, Meta(ge=1, description="requests per step")] = 512
     learning_rate: Annotated[float, Meta(gt=0, description="of Adam, on rows and weights alike")] = 2e-3
+    anneal: Annotated[bool, Meta(description="let the learning rate fall to 0 in a straight line over the epochs")] = (
+        False
+    )
 
 
 class ObjectiveConfig(Config, frozen=True):
     """What else a retrieval model's training may read, beside its own keys in [train.NAME]."""
 
     temperature: Annotated[float, Meta(gt=0, description="similarities are divided by it in the loss")] = 0.07
+    item_bias: Annotated[
+        bool,
+        Meta(
+            description="a number per item beside its vector, learned and served with it: what everybody likes need not"
+            " be said by directions; inner products only"
+        ),
+    ] = False
     negatives: Annotated[NegativesConfig, Meta(description="where negatives come from")] = NegativesConfig()
     frequency: Annotated[
         FrequencyConfig | None,

@@ -120,7 +120,7 @@ def run(
     random = rng(seed, what, "order")
     for module in (model, *tables):
         module.train()
-    means = []
+    means, n_seen = [], 0
     with deterministic(), progress(what, fitting.epochs * n_requests) as advance:
         for _ in range(fitting.epochs):
             total, order = 0.0, random.permutation(n_requests)
@@ -128,6 +128,11 @@ def run(
                 requests = np.sort(order[at : at + fitting.batch_size])
                 value = loss(requests)
                 value.backward()  # type: ignore[no-untyped-call]
+                if fitting.anneal:
+                    sparse.learning_rate = fitting.learning_rate * (1 - n_seen / (fitting.epochs * n_requests))
+                    for group in dense.param_groups if dense is not None else ():
+                        group["lr"] = sparse.learning_rate
+                n_seen += len(requests)
                 sparse.step()
                 if dense is not None:
                     dense.step()

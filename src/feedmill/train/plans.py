@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from feedmill.core.config import Config, convert
+from feedmill.core.errors import ConfigError
 from feedmill.core.registry import Registry
 from feedmill.core.workspace import Component, Workspace, component
 from feedmill.models import RANKERS, TOWERS
@@ -118,4 +119,12 @@ def _plan(channel: Component[Any], workspace: Workspace) -> Plan:
         return TextPlan.of(channel.name, block)
     if block.get("kind", channel.name) == "completion":
         return CompletionPlan.of(channel.name, block)
-    return TowerPlan.of(channel.name, block, TOWERS, workspace.raw.get("features", {}))
+    plan = TowerPlan.of(channel.name, block, TOWERS, workspace.raw.get("features", {}))
+    has_bias = plan.objective.item_bias or plan.loss.loss == "hierarchical_softmax"
+    if has_bias and channel.config.metric != "inner_product":
+        raise ConfigError(
+            f'retrieval.channels.{channel.name}.metric = "{channel.config.metric}"',
+            "inner_product: a number per item beside its vector has no place in a cosine or a distance",
+            f"leave metric out, or set train.{channel.name}.item_bias = false and a loss without a tree",
+        )
+    return plan

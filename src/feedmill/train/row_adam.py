@@ -42,7 +42,7 @@ class RowAdam:
     """
 
     def __init__(self, tables: Iterable[nn.Parameter], learning_rate: float) -> None:
-        self._tables, self._rate, self._step = list(tables), learning_rate, 0
+        self._tables, self.learning_rate, self._step = list(tables), learning_rate, 0
         self._moments = [Moments.like(p) for p in self._tables]
         self._place_of = [np.zeros(len(p), np.int64) for p in self._tables]
 
@@ -53,7 +53,9 @@ class RowAdam:
             if table.grad is None:
                 continue
             rows, gradient = table.grad._indices().numpy()[0], table.grad._values().numpy()
-            rows_step(table.detach().numpy(), rows, gradient, place_of, *moments, *corrections(self._rate, self._step))
+            rows_step(
+                table.detach().numpy(), rows, gradient, place_of, *moments, *corrections(self.learning_rate, self._step)
+            )
             table.grad = None
 
 

@@ -67,6 +67,26 @@ class UserTower(nn.Module):
         return torch.cat([vectors, torch.ones_like(vectors[:, :1])], dim=1) if self.bias else vectors
 
 
+class ItemBias(nn.Module):
+    """float32[M] item rows -> float32[M, 1], in the unit of logits; starts at half the log of how often each was liked.
+
+    Vectors of length 1 can say that everybody likes an item only by standing near everybody.
+
+    Args:
+        count: int64[N] likes of each item row.
+    """
+
+    def __init__(self, count: NDArray[np.int64]) -> None:
+        super().__init__()
+        self.table = nn.Embedding(len(count), 1, sparse=True)
+        with torch.no_grad():
+            self.table.weight[:, 0] = torch.from_numpy(np.log(np.maximum(count, 1)) / 2).float()
+
+    def forward(self, rows: Tensor) -> Tensor:
+        out: Tensor = self.table(rows)
+        return out
+
+
 def fit_tower(plan: TowerPlan, ground: Ground, seed: int) -> Part:
     """Examples and features -> a part with item vectors, an embedding table and the user's tower."""
     fit = TowerFit(plan, ground, seed)
@@ -112,18 +132,19 @@ class TowerFit:
         self._item_ids = torch.from_numpy(ground.catalogue.item_ids)
         self._item_numeric = torch.from_numpy(ground.catalogue.item_numeric)
         self._tree = self._make_tree(counts) if plan.loss.loss == "hierarchical_softmax" else None
+        self._bias = ItemBias(counts) if plan.objective.item_bias and self._tree is None else None
         own = plan.objective.self_supervised
         self._views = Views(own, ground.catalogue.item_ids, self._starts["item"], seed) if own else None
 
     @property
     def tables(self) -> list[nn.Module]:
         """What has sparse gradients."""
-        return [self.embedding, *([self._tree] if self._tree is not None else [])]
+        return [self.embedding, *(table for table in (self._tree, self._bias) if table is not None)]
 
     @property
     def has_bias(self) -> bool:
         """A tree's leaf is found by its path's direction and, first of all, by how short the path is."""
-        return self._tree is not None
+        return self._tree is not None or self._bias is not None
 
     def loss(self, requests: NDArray[np.int64]) -> Tensor:
         """The mean loss of some requests."""
@@ -147,6 +168,9 @@ class TowerFit:
         )
         users = self.model.user(user, torch.from_numpy(shown.user_numeric))
         items = self.model.item(item, self._item_numeric[columns])
+        if self._bias is not None:
+            users = torch.cat([users, torch.ones_like(users[:, :1])], dim=1)
+            items = torch.cat([items, self._bias(columns) * self.plan.objective.temperature], dim=1)
         of, place = torch.from_numpy(shown.of), torch.from_numpy(drawn.place)
         return retrieval_loss(
             self.plan.loss,
@@ -183,6 +207,9 @@ class TowerFit:
         else:
             chunks = [slice(at, at + CHUNK) for at in range(0, len(self._item_ids), CHUNK)]
             vectors = torch.cat([self._vectors_of(self._item_ids[c], self._item_numeric[c]) for c in chunks])
+        if self._bias is not None:
+            bias = self._bias.table.weight * self.plan.objective.temperature
+            vectors = torch.cat([vectors, bias], dim=1)
         out: Floats = vectors.numpy()
         out[0] = 0
         out[(self.ground.catalogue.item_ids == 0).all(1)] = 0

@@ -90,6 +90,7 @@ def test_the_models_of_the_study_have_as_many_weights() -> None:
     assert max(sizes) / min(sizes) < 1.02
 
 
+@pytest.mark.slow
 def test_census_has_both_labels_seconds_and_the_bound(data: Path, narrow: None) -> None:
     rows = ranking_census.census_rows(True, data, ["mmoe", "shared_bottom"])
     bounded(rows)

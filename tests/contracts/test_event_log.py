@@ -35,6 +35,7 @@ def test_log(kind: str, check: str, tmp_path: Path) -> None:
     getattr(suite, check)(OPEN[kind], tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("check", DURABLE_CHECKS)
 @pytest.mark.parametrize("kind", DURABLE)
 def test_durable_log(kind: str, check: str, tmp_path: Path) -> None:

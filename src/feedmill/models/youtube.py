@@ -59,8 +59,8 @@ class YouTube(nn.Module):
         last = nn.Linear(dims[-1], d)
         self.layers = nn.Sequential(*layers, last)
         self.cosine, self.residual = config.cosine, config.residual
-        if self.residual:  # it begins as the mean; layers that begin by drowning it do not find back
-            nn.init.zeros_(last.weight)
+        if self.residual:  # it begins near the mean: layers that begin by drowning it do not find back
+            nn.init.normal_(last.weight, std=1e-3)
             nn.init.zeros_(last.bias)
 
     def user(self, user: Tensor, user_numeric: Tensor) -> Tensor:

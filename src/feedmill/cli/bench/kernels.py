@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 
 from feedmill.cli.bench.kernels_log import power_law, store
 from feedmill.cli.bench.peers import LIMIT_S, python, told
+from feedmill.core.config import nearest
+from feedmill.core.errors import DataError
 from feedmill.core.progress import progress
 from feedmill.metrics.rows import BenchRow
 
@@ -36,24 +38,42 @@ class Figure(msgspec.Struct):
     version: str
 
 
-def kernels_rows(quick: bool) -> list[BenchRow]:
-    """All tables, on logs of ``kernels_log.power_law``; quick is a tenth of the interactions and one round."""
+TABLES = ("itemcf", "usercf", "swing", "growth")
+
+
+def kernels_rows(quick: bool, only: Sequence[str] = ()) -> list[BenchRow]:
+    """All tables, on logs of ``kernels_log.power_law``; quick is a tenth of the interactions and one round.
+
+    Args:
+        only: some of ``TABLES``; none = all.
+
+    Raises:
+        DataError: a table that is none.
+    """
+    for name in only:
+        if name not in TABLES:
+            raise DataError(f'no table "{name}"', f"some of {list(TABLES)}", nearest(name, TABLES))
+    wanted = only or TABLES
     part, rounds = (10, QUICK_ROUNDS) if quick else (1, ROUNDS)
     cores = sorted({1, min(2, os.cpu_count() or 1)}, reverse=True)
     rows: list[BenchRow] = []
     with tempfile.TemporaryDirectory(dir=".") as folder:
         at = Path(folder)
-        for n in (5_000_000 // part, 20_000_000 // part):
+        for n in (5_000_000 // part, 20_000_000 // part) if "itemcf" in wanted else ():
             _write(at, n)
             for c in cores:
                 rows += contest(at, "ItemCF top-100", "itemcf", ["implicit", "sparse_dot_topn"], c, rounds)
             rows += bound(at, n)
         _write(at, 1_000_000 // part)
-        rows += contest(at, "UserCF top-100", "usercf", ["implicit, users", "sparse_dot_topn, users"], cores[0], rounds)
-        rows += contest(at, "Swing top-20, 100 users per item", "swing, capped", ["SciPy, capped"], 1, rounds)
-        _write(at, 200_000 // (2 if quick else 1))
-        rows += contest(at, "Swing top-20, no caps", "swing", ["recfarm", "SciPy"], 1, rounds)
-        rows += [row for n in (1_000_000, 10_000_000, 50_000_000) for row in growth(at, n // part, cores[0])]
+        if "usercf" in wanted:
+            rivals = ["implicit, users", "sparse_dot_topn, users"]
+            rows += contest(at, "UserCF top-100", "usercf", rivals, cores[0], rounds)
+        if "swing" in wanted:
+            rows += contest(at, "Swing top-20, 100 users per item", "swing, capped", ["SciPy, capped"], 1, rounds)
+            _write(at, 200_000 // (2 if quick else 1))
+            rows += contest(at, "Swing top-20, no caps", "swing", ["recfarm", "SciPy"], 1, rounds)
+        sizes = (1_000_000, 10_000_000, 50_000_000) if "growth" in wanted else ()
+        rows += [row for n in sizes for row in growth(at, n // part, cores[0])]
     return rows
 
 

@@ -43,15 +43,20 @@ def log(quick: Quick = False, json: Json = None) -> None:
     done(log_rows(quick), json)
 
 
+Only = Annotated[
+    list[str] | None,
+    typer.Option("--only", help="A part, a table, a split, a model or a peer, by name; may be repeated."),
+]
+
 # What follows is imported when it is asked for: each has rivals and data of its own.
 
 
 @bench_app.command()
-def kernels(quick: Quick = False, json: Json = None) -> None:
+def kernels(quick: Quick = False, json: Json = None, only: Only = None) -> None:
     """ItemCF, Swing and UserCF: seconds and memory against implicit, sparse_dot_topn, recfarm and SciPy."""
     from feedmill.cli.bench.kernels import kernels_rows
 
-    done(kernels_rows(quick), json)
+    done(kernels_rows(quick, only or ()), json)
 
 
 @bench_app.command()
@@ -86,9 +91,6 @@ def ablation(quick: Quick = False, json: Json = None, data: Data = None) -> None
     done(ablation_rows(quick, data), json)
 
 
-Only = Annotated[
-    list[str] | None, typer.Option("--only", help="A part, a split, a model or a peer, by name; may be repeated.")
-]
 Page = Annotated[
     Path | None,
     typer.Option("--page", help="Write this page and its plots; with --from, from figures measured before."),

@@ -14,6 +14,7 @@ from feedmill.datasets.census import HEADS
 
 Row = Mapping[str, Any]
 COLOURS = dict(zip(MODELS, ("#b0643c", "#7a7a7a", "#1f6f8b"), strict=True))
+TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50)
 STEP, LAST = "loss at step ", "final loss, median"
 
 
@@ -55,8 +56,9 @@ def _curve(axes: Any, own: Sequence[Row], model: str) -> None:
     low, high = ([r[side] for _, r in points] for side in ("low", "high"))
     axes.fill_between(steps, low, high, color=COLOURS[model], alpha=0.18, linewidth=0)
     axes.set_yscale("log")
-    for way in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
-        way("{x:g}")
+    axes.set_yticks([tick for tick in TICKS if min(low) * 0.8 < tick < max(high) * 1.2])
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.minorticks_off()
 
 
 def _last(axes: Any, own: Sequence[Row], model: str, place: int) -> None:
@@ -96,6 +98,6 @@ def _save(library: Any, figure: Any, every: Sequence[Any], file: Path) -> None:
         axes.tick_params(labelsize=8)
         for side in ("top", "right"):
             axes.spines[side].set_visible(False)
-    figure.tight_layout()
-    figure.savefig(file, metadata={"Date": None})
+    figure.tight_layout(pad=1.2)
+    figure.savefig(file, metadata={"Date": None}, bbox_inches="tight")
     library.close(figure)

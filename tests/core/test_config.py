@@ -1,4 +1,4 @@
-from typing import Annotated
+from typing import Annotated, Literal
 
 import pytest
 from msgspec import Meta
@@ -58,3 +58,17 @@ def test_a_registry_imports_lazily_and_names_the_nearest() -> None:
     with pytest.raises(ConfigError, match=r'no kind "fractoin"[\s\S]*did you mean "fraction"'):
         registry["fractoin"]
     assert list(registry) == ["broken", "fraction"]
+
+
+def test_a_word_that_is_no_choice_is_answered_with_the_choices() -> None:
+    class Inner(Config, frozen=True):
+        way: Literal["up", "down"] = "up"
+
+    class Outer(Config, frozen=True):
+        inner: Inner = Inner()
+
+    with pytest.raises(
+        ConfigError, match=r"(?s)lift\.inner\.way = 'dwn'.*'up', 'down'.*did you mean \"down\""
+    ) as caught:
+        convert({"inner": {"way": "dwn"}}, Outer, "lift")
+    assert "Invalid" not in str(caught.value)

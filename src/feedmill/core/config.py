@@ -11,7 +11,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -43,7 +43,19 @@ def convert(raw: Mapping[str, Any], kind: type[S], at: str = "") -> S:
         what, _, where = str(e).partition(" - at `$")
         path = ".".join(p for p in (at, where.strip("`").lstrip(".")) if p)
         value = _value_at(raw, where.strip("`").lstrip("."))
+        choices = _choices(kind, where.strip("`").lstrip("."))
+        if choices:
+            raise ConfigError(f"{path} = {value!r}", f"one of {list(choices)}", nearest(str(value), choices)) from None
         raise ConfigError(f"{path or 'config'} = {value!r}", what, "run `feedmill config --explain`") from None
+
+
+def _choices(kind: Any, where: str) -> tuple[str, ...]:
+    """The values that the field at ``where`` may have, if they are a list of words; else none."""
+    for key in where.split("."):
+        if not (isinstance(kind, type) and issubclass(kind, msgspec.Struct)):
+            return ()
+        kind = get_type_hints(kind).get(key)
+    return get_args(kind) if get_origin(kind) is Literal else ()
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -110,7 +110,7 @@ class Plans:
 
 def _keys(chosen: Component[Any], kind: type[Keys]) -> Keys:
     """The keys of one struct among those that stand beside a component's own."""
-    return convert({k: v for k, v in chosen.own.items() if k in kind.__struct_fields__}, kind, chosen.name)
+    return convert({k: v for k, v in chosen.own.items() if k in kind.__struct_fields__}, kind, "rank")
 
 
 def _plan(channel: Component[Any], workspace: Workspace) -> Plan:

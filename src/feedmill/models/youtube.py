@@ -56,12 +56,8 @@ class YouTube(nn.Module):
         d = config.embedding_dim
         dims = [n_fields[0] * d + n_numeric[0], *config.hidden_dims]
         layers = [layer for a, b in pairwise(dims) for layer in (nn.Linear(a, b), nn.ReLU())]
-        last = nn.Linear(dims[-1], d)
-        self.layers = nn.Sequential(*layers, last)
+        self.layers = nn.Sequential(*layers, nn.Linear(dims[-1], d))
         self.cosine, self.residual = config.cosine, config.residual
-        if self.residual:  # it begins near the mean: layers that begin by drowning it do not find back
-            nn.init.normal_(last.weight, std=1e-3)
-            nn.init.zeros_(last.bias)
 
     def user(self, user: Tensor, user_numeric: Tensor) -> Tensor:
         """float32[R, Fu, D], float32[R, Nu] -> float32[R, D]."""

@@ -31,6 +31,7 @@ TEST_SHARE = 0.2
 SHARES = (1.0, 0.1, 0.01)
 GROUPS = ("user.group", "item.group")
 VISITS = 600_000  # rows times passes of a ranker of a sample, so that a small sample does not mean few steps
+MOST_EPOCHS = 60  # beyond which it is learned by heart
 
 
 @dataclass(frozen=True)
@@ -181,7 +182,7 @@ def _down_sampling(n: int, n_seeds: int) -> Iterator[BenchRow]:
                 continue
             bench = Bench(log, SamplesConfig(keep_negatives=share, max_requests=n), GROUPS, seed)
             n_rows[share] = len(bench.samples)
-            epochs = max(1, round(VISITS * (1 - TEST_SHARE) * n / 1_200_000 / len(bench.samples)))
+            epochs = min(max(1, round(VISITS / len(bench.samples))), MOST_EPOCHS)
             fitting = {"epochs": epochs, "batch_size": 1024 if share == 1.0 else 128, "learning_rate": 1e-3}
             part = bench.fitted(RANK, fitting, CalibrationConfig())
             truth = float(bench.truth.mean())

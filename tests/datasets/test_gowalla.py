@@ -73,6 +73,7 @@ def test_a_missing_or_damaged_file_is_refused(tmp_path: Path) -> None:
         Gowalla(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_the_shared_files_are_the_published_split(shared_data: Path) -> None:
     folder = shared_data / "gowalla_lightgcn"

@@ -98,6 +98,7 @@ def _real(make: Callable[[], Dataset], tmp_path: Path, n_likes: int, n_clicks: i
     assert (len(dataset.items()), len(dataset.users())) == (n_items, n_users)
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_the_real_ml_latest_small(shared_data: Path, tmp_path: Path) -> None:
     folder = shared_data / "ml-latest-small"
@@ -106,6 +107,7 @@ def test_the_real_ml_latest_small(shared_data: Path, tmp_path: Path) -> None:
     _real(lambda: MovieLensLatest(folder), tmp_path, 48_580, 100_836, 9_742, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_the_real_ml_100k(tmp_path: Path) -> None:
     folder = cache_folder() / "ml-100k"

@@ -57,6 +57,7 @@ def bounded(rows: list[BenchRow]) -> None:
         assert row.split
 
 
+@pytest.mark.slow
 def test_the_study_has_curves_last_losses_and_their_spread(study: list[BenchRow]) -> None:
     found = [row for row in study if row.metric != "final loss, spread"]  # whose interval of two seeds may be beside it
     bounded(found)
@@ -174,6 +175,7 @@ PAGE = "\n".join(
 )
 
 
+@pytest.mark.slow
 def test_the_page_is_filled_and_filling_it_again_changes_nothing(study: list[BenchRow], tmp_path: Path) -> None:
     page, file = tmp_path / "ranking.md", tmp_path / "figures.json"
     page.write_text(PAGE)
@@ -197,6 +199,7 @@ def test_the_page_is_filled_and_filling_it_again_changes_nothing(study: list[Ben
         ranking_page.write(page, found)
 
 
+@pytest.mark.slow
 def test_plots_are_drawn_where_there_is_a_library_for_it(study: list[BenchRow], tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     page = tmp_path / "ranking.md"
@@ -206,6 +209,7 @@ def test_plots_are_drawn_where_there_is_a_library_for_it(study: list[BenchRow], 
     assert (tmp_path / "ranking-census.svg").read_text().startswith("<?xml")
 
 
+@pytest.mark.slow
 def test_the_command_writes_json_and_refuses_wrong_arguments(
     run: Callable[..., Result], tmp_path: Path, study: list[BenchRow], monkeypatch: pytest.MonkeyPatch
 ) -> None:

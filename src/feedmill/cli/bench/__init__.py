@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -12,6 +13,7 @@ from feedmill.cli.bench.log import log_rows
 from feedmill.cli.bench.measure import Quick, done
 from feedmill.cli.bench.serving import serving_rows
 from feedmill.cli.options import Dir, Json, interruptible, writable
+from feedmill.metrics.rows import BenchRow
 
 bench_app = typer.Typer(no_args_is_help=False, invoke_without_command=True, help="Measure on this machine.")
 DEMO = Path("demo")
@@ -100,6 +102,29 @@ Source = Annotated[
 ]
 
 
+def _paged(
+    measure: Callable[[], list[BenchRow]],
+    write: Callable[[Path, Sequence[Mapping[str, Any]]], None],
+    json: Path | None,
+    page: Path | None,
+    source: list[Path] | None,
+) -> None:
+    """Figures measured now, or before; the page with them where one is asked for."""
+    from feedmill.cli.bench import retrieval_page
+
+    writable(json)
+    writable(page)
+    if source:
+        figures = retrieval_page.read(source)
+    else:
+        rows = measure()
+        done(rows, json)
+        figures = retrieval_page.figures(rows)
+    if page is not None:
+        write(page, figures)
+        typer.echo(f"wrote {page}")
+
+
 @bench_app.command()
 @interruptible
 def ranking(
@@ -111,20 +136,10 @@ def ranking(
     source: Source = None,
 ) -> None:
     """Multi-task models, trees, calibration, cold start and serving cost of the ranker, beside other libraries."""
-    from feedmill.cli.bench import ranking_page, retrieval_page
+    from feedmill.cli.bench import ranking_page
     from feedmill.cli.bench.ranking import ranking_rows
 
-    writable(json)
-    writable(page)
-    if source:
-        figures = retrieval_page.read(source)
-    else:
-        rows = ranking_rows(quick, data, only or ())
-        done(rows, json)
-        figures = retrieval_page.figures(rows)
-    if page is not None:
-        ranking_page.write(page, figures)
-        typer.echo(f"wrote {page}")
+    _paged(lambda: ranking_rows(quick, data, only or ()), ranking_page.write, json, page, source)
 
 
 @bench_app.command()
@@ -141,14 +156,4 @@ def retrieval(
     from feedmill.cli.bench import retrieval_page
     from feedmill.cli.bench.retrieval import retrieval_rows
 
-    writable(json)
-    writable(page)
-    if source:
-        figures = retrieval_page.read(source)
-    else:
-        rows = retrieval_rows(quick, data, only or ())
-        done(rows, json)
-        figures = retrieval_page.figures(rows)
-    if page is not None:
-        retrieval_page.write(page, figures)
-        typer.echo(f"wrote {page}")
+    _paged(lambda: retrieval_rows(quick, data, only or ()), retrieval_page.write, json, page, source)

@@ -156,8 +156,10 @@ def _timed(what: str, ways: dict[str, Score], sets: list[Request], width: int, n
     first = next(iter(ways))
     return [
         BenchRow(
-            what=f"{what}: {name}", metric=metric, value=_ms(times, q), low=_ms(times, 25), high=_ms(times, 75),
-            unit=f"ms, p25..p75, n = {n}", peer="" if name == first else f"{first} graph",
+            what=f"{what}: {name}", metric=metric, value=_ms(times, q),
+            low=_ms(times, 25) if q == 50 else None, high=_ms(times, 75) if q == 50 else None,
+            unit=f"ms, p25..p75, n = {n}" if q == 50 else f"ms, n = {n}",
+            peer="" if name == first else f"{first} graph",
             ratio=None if name == first else _ms(seconds[first], q) / _ms(times, q),
         )
         for name, times in seconds.items() for metric, q in (("p50", 50), ("p99", 99))

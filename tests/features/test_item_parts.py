@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from feedmill.core.batches import Floats, Rows
 from feedmill.core.errors import ArtifactError
 from feedmill.core.events import EventBatch, Kind
-from feedmill.features.item_parts import KEYS, ItemParts, keys_of
+from feedmill.features.item_parts import KEYS, ItemParts, keys_of, taken
 from feedmill.state import State
 from worlds import START_MS, catalogue, click
 
@@ -118,6 +118,13 @@ def test_half_precision_comes_back_as_float32() -> None:
     world.arrays["part"] = world.arrays["part"].astype(np.float16)
     (rows,) = world.open().rows(np.array([1, 2], np.int32))
     assert rows.dtype == np.float32
+
+
+def test_every_finite_half_is_read_as_numpy_reads_it() -> None:
+    every = np.arange(2**16, dtype=np.uint16).view(np.float16)
+    stored = every[np.isfinite(every)].reshape(-1, 2, 1)
+    items = np.random.default_rng(0).permutation(len(stored)).astype(np.int32)
+    assert np.array_equal(taken(stored, items), stored[items].astype(np.float32))
 
 
 @pytest.mark.parametrize("name", ["part", KEYS])

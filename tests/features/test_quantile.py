@@ -46,6 +46,21 @@ def test_it_is_in_range_and_monotone(fitted: np.ndarray, asked: np.ndarray) -> N
     assert (np.diff(x[known][order]) >= -1e-6).all()
 
 
+@given(
+    arrays(np.float32, st.integers(1, 50), elements=st.sampled_from([-3.0, 0.0, 0.5, 1.0, 7.0])),
+    arrays(np.float32, 20, elements=st.sampled_from([-9.0, -3.0, -0.1, 0.0, 0.25, 0.5, 0.9, 1.0, 7.0, 8.0])),
+    st.integers(2, 40),
+)
+def test_it_is_the_share_of_edges_below_and_the_middle_of_those_that_are_equal(
+    fitted: np.ndarray, asked: np.ndarray, n_edges: int
+) -> None:
+    edges = fit_edges(fitted, n_edges)
+    low, high = np.searchsorted(edges, asked, "left"), np.searchsorted(edges, asked, "right")
+    middle, between = (low + high - 1) / 2, np.interp(asked, edges, np.arange(n_edges))
+    expected = np.where(high > low, middle, between) / (n_edges - 1)
+    assert np.abs(cdf(asked, edges) - expected).max() < 1e-6
+
+
 def test_each_column_comes_with_its_square_and_root() -> None:
     edges = np.array([[0.0, 4.0], [0.0, 1.0]], np.float32)
     out = with_powers(np.array([[1.0], [1.0]], np.float32), edges)

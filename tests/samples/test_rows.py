@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from feedmill.core.batches import LANE_ROW
 from feedmill.core.errors import ConfigError
 from feedmill.core.events import EventBatch, Kind
 from feedmill.samples import InterestConfig, SamplesConfig, interactions, sample
@@ -54,6 +55,35 @@ def test_with_impressions_a_row_is_an_impression_labelled_by_what_followed_in_th
     assert samples.labels[:, 0].tolist() == [0, 1, 0, 0]
     assert samples.probe.at.tolist() == [5, 6, 7, 8]
     assert "impressions" in told
+
+
+def _shown_together() -> EventBatch:
+    """Two feeds of three items, the second with a click on its middle one."""
+    rows = [
+        click(START_MS + feed, "u", f"i{3 * feed + k}", Kind.IMPRESSION, request_id=f"r{feed}")
+        for feed in (0, 1)
+        for k in (1, 2, 3)
+    ]
+    return EventBatch.concat([catalogue(6), EventBatch.rows([*rows, click(START_MS + 100, "u", "i5")])])
+
+
+def test_what_was_shown_together_is_one_request_that_knows_of_none_of_it() -> None:
+    events = _shown_together()
+    samples, _ = sample(events, _state(events), SamplesConfig(min_positives=1, negatives="shown"), seed=0)
+    assert samples.probe.at.tolist() == [6, 9]
+    assert samples.probe.request_of.tolist() == [0, 0, 0, 1, 1, 1]
+    assert samples.labels[:, 0].tolist() == [0, 0, 0, 0, 1, 0]
+    state = State()
+    state.register(events)
+    seen = state.fold(events, samples.probe).users.history[:, LANE_ROW["shown"]]
+    assert (seen > 0).sum(axis=1).tolist() == [0, 3]
+
+
+def test_a_drawn_negative_and_its_positive_are_asked_before_the_positive_was_shown() -> None:
+    events = _shown_together()
+    config = SamplesConfig(min_positives=1, negatives="drawn", n_negatives=1)
+    samples, _ = sample(events, _state(events), config, seed=0)
+    assert samples.probe.at.tolist() == [9]
 
 
 def test_the_same_seed_draws_the_same_negatives() -> None:

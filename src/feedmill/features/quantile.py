@@ -31,25 +31,30 @@ def with_powers(values: Floats, edges: Floats) -> Floats:
         (many equal values) it is the middle of their range.
     """
     n_columns, n = values.shape
-    top = edges.shape[1] - 1
-    out = np.zeros((n, 3 * n_columns), np.float32)
+    top, size = edges.shape[1] - 1, 1
+    while size < top + 2:
+        size *= 2
+    row = np.full(size, np.float32(np.inf))  # a power of two is searched without a branch to guess
+    end = np.empty(top + 1, np.int64)  # of each edge, how many edges are not above it
+    x, out = np.zeros((n_columns, n), np.float32), np.empty((n, 3 * n_columns), np.float32)
     for f in range(n_columns):
-        row = edges[f]
+        row[: top + 1] = edges[f]
+        for i in range(top, -1, -1):
+            end[i] = end[i + 1] if i < top and row[i + 1] == row[i] else i + 1
         for r in range(n):
-            v = values[f, r]
-            if np.isnan(v):
-                continue
-            low = np.searchsorted(row, v, "left")
-            high = np.searchsorted(row, v, "right")
-            if high > low:
-                x = (low + high - 1) / 2 / top
-            elif low == 0:
-                x = 0.0
-            elif low > top:
-                x = 1.0
-            else:
-                x = (low - 1 + (v - row[low - 1]) / (row[low] - row[low - 1])) / top
-            out[r, f] = x
-            out[r, n_columns + f] = x * x
-            out[r, 2 * n_columns + f] = np.sqrt(x)
+            v, low, step = values[f, r], 0, size // 2
+            while step:
+                low += step if row[low + step - 1] < v else 0
+                step //= 2
+            if low > top:
+                x[f, r] = 1.0
+            elif row[low] == v:
+                x[f, r] = (low + end[low] - 1) / 2 / top
+            elif low > 0:
+                x[f, r] = (low - 1 + (v - row[low - 1]) / (row[low] - row[low - 1])) / top
+    for r in range(n):
+        for f in range(n_columns):
+            out[r, f] = x[f, r]
+            out[r, n_columns + f] = x[f, r] * x[f, r]
+            out[r, 2 * n_columns + f] = np.sqrt(x[f, r])
     return out

@@ -1,6 +1,7 @@
 """Training rows of the ranker: requests with candidates and labels per head.
 
-With impressions in the log a row is an impression, and its labels are the feedback that followed. Without them
+With impressions in the log a row is an impression, and its labels are the feedback that followed; the impressions of
+one request are candidates of one request, which knows of none of them. Without them
 (MovieLens) every consumed item is a request, and the other candidates are **drawn**: the negatives of "click" are
 then items the user never touched in the training log, half uniform over the catalogue and half by popularity^0.75.
 A model trained so orders items; its "click" is not a click rate.
@@ -24,6 +25,7 @@ from feedmill.core.clock import rng
 from feedmill.core.errors import ConfigError
 from feedmill.core.events import N_COUNTED, EventBatch, Kind
 from feedmill.samples.down_sampling import DownSampling, down_sampled, newest
+from feedmill.samples.splits import asked_at, moments
 from feedmill.samples.watch_seconds import WATCH_HEAD, watch_seconds
 from feedmill.state import State
 
@@ -51,7 +53,9 @@ class SamplesConfig(DownSampling, frozen=True):
     popular_share: Annotated[float, Meta(ge=0, le=1, description="share drawn by popularity^0.75, else uniform")] = 0.5
     window_s: Annotated[float, Meta(gt=0, description="feedback within this many seconds labels a row")] = 86_400.0
     min_positives: Annotated[int, Meta(ge=1, description="a head needs this many")] = 50
-    max_requests: Annotated[int, Meta(ge=1, description="the newest requests at most, to bound memory")] = 500_000
+    max_requests: Annotated[
+        int, Meta(ge=1, description="the newest requests or impressions at most, to bound memory")
+    ] = 500_000
     watch_time: Annotated[
         bool, Meta(description='label rows with the seconds watched too, as head "watch_s", if there are enough')
     ] = False
@@ -88,7 +92,8 @@ def sample(events: EventBatch, state: State, config: SamplesConfig, seed: int) -
     anchors = anchors.tail(min(len(anchors), int(n_before)))
     heads, labels, mask = _all_labels(anchors, frame, heads, config)
     if shown:
-        batch = newest(down_sampled(_shown(anchors, labels, mask, heads), config, seed), config.max_requests)
+        rows = _shown(anchors, labels, mask, heads, events)
+        batch = newest(down_sampled(rows, config, seed), config.max_requests)
         return batch, f"{len(anchors):,} impressions, without feedback = negative{_kept_words(batch, config)}"
     if config.keep_negatives < 1:
         raise ConfigError(
@@ -96,7 +101,7 @@ def sample(events: EventBatch, state: State, config: SamplesConfig, seed: int) -
             "1 where negatives are drawn",
             f"set samples.n_negatives, {config.n_negatives} per positive now, to learn from fewer",
         )
-    drawn = _drawn(anchors, labels, mask, heads, frame, state, config, seed)
+    drawn = _drawn(anchors, labels, mask, heads, events, frame, state, config, seed)
     batch = newest(down_sampled(drawn, config, seed), config.max_requests)
     return batch, (
         f"{len(anchors):,} positives, each with {config.n_negatives} items the user never touched "
@@ -152,17 +157,21 @@ def _labels(anchors: pl.DataFrame, frame: pl.DataFrame, heads: tuple[str, ...], 
     return out
 
 
-def _shown(anchors: pl.DataFrame, labels: Floats, mask: Mask, heads: tuple[str, ...]) -> SampleBatch:
-    """Each impression a request of one candidate, so that features are as of that impression."""
-    n = len(anchors)
+def _shown(
+    anchors: pl.DataFrame, labels: Floats, mask: Mask, heads: tuple[str, ...], events: EventBatch
+) -> SampleBatch:
+    """Requests as they were asked: what was shown together is judged by what was known before any of it was."""
+    asked = asked_at(events)[anchors["at"].to_numpy()]
+    order = np.argsort(asked, kind="stable")
+    at, first, request_of = np.unique(asked[order], return_index=True, return_inverse=True)
     probe = ProbeBatch(
-        user=anchors["user"].to_numpy(),
-        time_ms=anchors["time_ms"].to_numpy(),
-        at=anchors["at"].to_numpy(),
-        item=anchors["item"].to_numpy(),
-        request_of=np.arange(n, dtype=np.int32),
+        user=anchors["user"].to_numpy()[order][first],
+        time_ms=events.numpy("time_ms")[at],
+        at=at,
+        item=anchors["item"].to_numpy()[order],
+        request_of=request_of.astype(np.int32),
     )
-    return SampleBatch(probe, labels, mask, np.ones(n, np.float32), heads)
+    return SampleBatch(probe, labels[order], mask[order], np.ones(len(order), np.float32), heads)
 
 
 def _drawn(
@@ -170,12 +179,16 @@ def _drawn(
     labels: Floats,
     known: Mask,
     heads: tuple[str, ...],
+    events: EventBatch,
     frame: pl.DataFrame,
     state: State,
     config: SamplesConfig,
     seed: int,
 ) -> SampleBatch:
     n, width = len(anchors), 1 + config.n_negatives
+    at = moments(events, anchors["at"].to_numpy())  # an impression of the positive would tell it from what is drawn
+    order = np.argsort(at, kind="stable")
+    anchors, at, labels, known = anchors[order], at[order], labels[order], known[order]
     user = anchors["user"].to_numpy()
     negatives, is_free = draw(user, frame, len(state.items), config, seed)
     item = np.concatenate([anchors["item"].to_numpy()[:, None], negatives], axis=1).astype(np.int32)
@@ -186,8 +199,8 @@ def _drawn(
     mask[:, 1:] = is_free[:, :, None]
     probe = ProbeBatch(
         user=user,
-        time_ms=anchors["time_ms"].to_numpy(),
-        at=anchors["at"].to_numpy(),
+        time_ms=events.numpy("time_ms")[at],
+        at=at,
         item=item.ravel(),
         request_of=np.repeat(np.arange(n, dtype=np.int32), width),
     )

@@ -109,32 +109,47 @@ def _last_items(
     return chosen
 
 
-def moments(events: EventBatch, target: NDArray[np.int64]) -> NDArray[np.int64]:
-    """int64[m]: the index of the first impression of the request that led to each event, else the event's own.
+def asked_at(events: EventBatch) -> NDArray[np.int64]:
+    """int64[n]: for an impression the index of the first one of its request, for any other event its own index.
 
-    An impression of the same user and item within a day before the event led to it; its request is every impression
-    of that user, time and request id.
+    A request is every impression of one user, time and request id: nothing of it was known when it was asked for.
+    """
+    frame = pl.DataFrame(
+        {
+            "user": _codes(events, "user_id"),
+            "request": _codes(events, "request_id"),
+            "time_ms": events.numpy("time_ms"),
+            "is_shown": events.numpy("kind") == Kind.IMPRESSION,
+        }
+    ).with_row_index("at")
+    first = pl.col("at").min().over("user", "time_ms", "request", "is_shown")
+    chosen = pl.when("is_shown").then(first).otherwise("at").cast(pl.Int64)
+    return frame.select(chosen).to_series().to_numpy()
+
+
+def moments(events: EventBatch, target: NDArray[np.int64]) -> NDArray[np.int64]:
+    """int64[m]: the index at which the request that led to each event was asked for, else the event's own.
+
+    An impression of the same user and item within a day before the event led to it.
     """
     frame = pl.DataFrame(
         {
             "user": _codes(events, "user_id"),
             "item": _codes(events, "item_id"),
-            "request": _codes(events, "request_id"),
             "time_ms": events.numpy("time_ms"),
             "kind": events.numpy("kind"),
+            "asked_at": asked_at(events),
         }
     ).with_row_index("at")
     shown = frame.filter(pl.col("kind") == Kind.IMPRESSION).drop("kind")
-    asked = frame[target].select("user", "item", pl.col("at").alias("target"), pl.col("time_ms").alias("until_ms"))
+    wanted = frame[target].select("user", "item", pl.col("at").alias("target"), pl.col("time_ms").alias("until_ms"))
     led = (
-        asked.join(shown, on=["user", "item"])
+        wanted.join(shown, on=["user", "item"])
         .filter(pl.col("at") < pl.col("target"), pl.col("until_ms") - pl.col("time_ms") <= DAY_MS)
         .sort("at")
         .unique("target", keep="last")
-        .select("target", "user", "time_ms", "request")
     )
-    first = led.join(shown, on=["user", "time_ms", "request"]).group_by("target").agg(pl.col("at").min())
-    found = dict(zip(first["target"].to_list(), first["at"].to_list(), strict=True))
+    found = dict(zip(led["target"].to_list(), led["asked_at"].to_list(), strict=True))
     return np.array([found.get(t, t) for t in target.tolist()], np.int64)
 
 

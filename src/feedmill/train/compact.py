@@ -71,9 +71,11 @@ def compact(part: Part, state: State, config: ServingConfig, held: tuple[Feature
     batch, samples = held
     before, said = _measure(part, batch, samples), {}
     if config.half:
-        small = {k: v.astype(np.float16) for k, v in made.arrays.items() if k in (FIRST, POOLED)}
+        with np.errstate(over="ignore"):
+            small = {k: v.astype(np.float16) for k, v in made.arrays.items() if k in (FIRST, POOLED)}
         after = _measure(part, batch, samples, half=True)
-        said["float16"] = _decided("float16", before, after, config)
+        fits = all(np.isfinite(v).all() for v in small.values())  # an item that is not held out can be beyond 65,504
+        said["float16"] = _decided("float16", before, after, config, fits)
         made = replace(made, arrays={**made.arrays, **small}) if said["float16"]["used"] else made
     if config.quantize == "int8":
         blobs = {**made.blobs, SCORES: int8(made.blobs[SCORES])}
@@ -119,12 +121,18 @@ def _measure(part: Part, batch: FeatureBatch, samples: SampleBatch, *, half: boo
     return out
 
 
-def _decided(what: str, before: dict[str, Any], after: dict[str, Any], config: ServingConfig) -> dict[str, Any]:
+def _decided(
+    what: str, before: dict[str, Any], after: dict[str, Any], config: ServingConfig, fits: bool = True
+) -> dict[str, Any]:
     heads = list(before["auc"])
-    good = bool(heads) and all(
-        after["log_loss"][h] <= before["log_loss"][h] * (1 + config.gate_loss)
-        and after["auc"][h] >= before["auc"][h] - config.gate_auc
-        for h in heads
+    good = (
+        bool(heads)
+        and fits
+        and all(
+            after["log_loss"][h] <= before["log_loss"][h] * (1 + config.gate_loss)
+            and after["auc"][h] >= before["auc"][h] - config.gate_auc
+            for h in heads
+        )
     )
     figures = ", ".join(
         f"{h}: log loss {before['log_loss'][h]:.5f} -> {after['log_loss'][h]:.5f}, "

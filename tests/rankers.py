@@ -15,7 +15,7 @@ from feedmill.samples import SamplesConfig, sample
 from feedmill.state import Probed, State
 from feedmill.train.config import Fitting
 from feedmill.train.loop import threads
-from feedmill.train.ranker import fit_ranker
+from feedmill.train.rank.ranker import fit_ranker
 from worlds import tastes
 
 SMALL = {"kind": "mmoe", "embedding_dim": 8, "hidden_dims": [16, 8], "n_experts": 2, "tower_dim": 4}

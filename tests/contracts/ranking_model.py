@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from feedmill.features.graph import session
+from feedmill.features.served.graph import session
 from feedmill.models.heads.binary import BinaryHead
 from feedmill.train.loop import Inputs
-from feedmill.train.ranker_graphs import graphs
+from feedmill.train.rank.ranker_graphs import graphs
 
 Make = Callable[[tuple[int, int], tuple[int, int], tuple[int, ...]], nn.Module]
 FIELDS, NUMBERS, HEADS, DIM = (3, 2), (2, 4), 2, 8

@@ -12,7 +12,7 @@ from contracts import scorer as suite
 from contracts.scorer import Made, Make
 from feedmill.core.batches import Floats, Rows, UserColumns
 from feedmill.core.events import EventBatch, Kind
-from feedmill.features.trees_graph import TreesGraph
+from feedmill.features.served.trees_graph import TreesGraph
 from feedmill.serve.scorers import GraphScorer, VectorScorer
 from feedmill.state import State
 from train.trees_world import World

@@ -14,8 +14,8 @@ from feedmill.core.workspace import component
 from feedmill.features import FeatureBatch, FeaturesConfig, FeatureSpec, assemble
 from feedmill.features import fit as fit_features
 from feedmill.features.attention import Attention, attend, item_numbers
-from feedmill.features.factored import with_items
-from feedmill.features.graph import Graph
+from feedmill.features.served.factored import with_items
+from feedmill.features.served.graph import Graph
 from feedmill.features.spec import Field
 from feedmill.models import RANKERS
 from feedmill.models.embeddings import FusedEmbedding
@@ -23,7 +23,7 @@ from feedmill.samples import SamplesConfig, sample
 from feedmill.state import State
 from feedmill.train.config import FITTING_KEYS, Fitting
 from feedmill.train.loop import Features
-from feedmill.train.ranker import fit_ranker
+from feedmill.train.rank.ranker import fit_ranker
 from worlds import tastes
 
 FIELDS = (Field("user", "user", "user.id", "user"), Field("clicked_3", "user", "user.clicked", "item", 3),

@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from feedmill.features.graph import pool
+from feedmill.features.served.graph import pool
 from feedmill.models.embeddings import FusedEmbedding
 
 

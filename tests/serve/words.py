@@ -8,8 +8,8 @@ from onnx import TensorProto, helper
 from feedmill.core.batches import Part
 from feedmill.core.clock import rng
 from feedmill.core.workspace import Workspace
+from feedmill.features.served.text_graph import TextGraph
 from feedmill.features.text import TextConfig, fit_slots, item_texts, tokenise
-from feedmill.features.text_graph import TextGraph
 from feedmill.log.sqlite import SqliteLog
 from feedmill.publish import promote, write
 from feedmill.retrieval.popular import PopularChannel, PopularConfig

@@ -10,7 +10,7 @@ import pytest
 from feedmill.core.clock import rng
 from feedmill.core.events import EventBatch
 from feedmill.core.workspace import Workspace
-from feedmill.features.graph import Graph
+from feedmill.features.served.graph import Graph
 from feedmill.log.memory import MemoryLog
 from feedmill.state import State
 from feedmill.train import fit

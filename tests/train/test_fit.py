@@ -10,7 +10,7 @@ import torch
 
 from feedmill.core.errors import ConfigError, DataError
 from feedmill.core.workspace import Workspace
-from feedmill.features.graph import Graph
+from feedmill.features.served.graph import Graph
 from feedmill.log.memory import MemoryLog
 from feedmill.serve.evaluate import Evaluation, evaluate
 from feedmill.state import State

@@ -13,7 +13,7 @@ from feedmill.core.config import convert
 from feedmill.models.embeddings import FusedEmbedding
 from feedmill.models.losses import contrastive, sampled_softmax
 from feedmill.models.two_tower import TwoTower, TwoTowerConfig
-from feedmill.train.views import SelfSupervisedConfig, Views
+from feedmill.train.retrieval.views import SelfSupervisedConfig, Views
 
 pytestmark = pytest.mark.slow
 

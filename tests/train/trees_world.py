@@ -7,9 +7,9 @@ from feedmill.features import FeaturesConfig, assemble
 from feedmill.features import fit as fit_features
 from feedmill.samples import SamplesConfig, sample
 from feedmill.state import Probed, State
-from feedmill.train.gbdt_lr import GbdtLrConfig
-from feedmill.train.trees import TreesConfig
-from feedmill.train.trees_part import fit_trees
+from feedmill.train.trees.boosted import TreesConfig
+from feedmill.train.trees.gbdt_lr import GbdtLrConfig
+from feedmill.train.trees.part import fit_trees
 from worlds import tastes
 
 CONFIG = GbdtLrConfig(trees=TreesConfig(n_trees=8, n_leaves=8, n_threads=1))

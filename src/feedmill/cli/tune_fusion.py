@@ -25,9 +25,9 @@ def tune_fusion(at: Workspace, events: EventBatch, target: str, trials: int, see
     """Train a ranker on the older events, search weights on the newer ones, print the block to paste.
 
     Raises:
-        ConfigError, DataError: see ``train.fusion_rows``.
+        ConfigError, DataError: see ``train.rank.fusion_rows``.
     """
-    from feedmill.train.fusion_rows import fusion_rows
+    from feedmill.train.rank.fusion_rows import fusion_rows
 
     worth = parsed_target(target)
     fusion = at.section("rerank.fusion", FusionConfig)

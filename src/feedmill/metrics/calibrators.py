@@ -1,6 +1,6 @@
 """Maps from a model's probabilities to probabilities that come true, as they are served: NumPy, no order of a head
-turned round. They are fitted in ``train.calibrate`` and stored in the ranker's part: parameters in its config, curves
-among its arrays."""
+turned round. They are fitted in ``train.calibration.fit`` and stored in the ranker's part: parameters in its config,
+curves among its arrays."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class TextChannel(VectorChannel):
     are not found before the next training.
 
     Args:
-        part: array ``item_vectors`` float32[N, D], and what ``features.text_graph.TextGraph`` needs.
+        part: array ``item_vectors`` float32[N, D], and what ``features.served.text_graph.TextGraph`` needs.
         state: tells which items are available, and what was searched.
         texts: texts -> float32[n, D] in place of the part's own encoder.
     """
@@ -73,7 +73,7 @@ def _no_vectors(user: UserColumns) -> Floats:
 
 
 def _graph(part: Part) -> TextEncoder:
-    from feedmill.features.text_graph import TextGraph
+    from feedmill.features.served.text_graph import TextGraph
 
     encode: TextEncoder = TextGraph(part).encode
     return encode

@@ -52,8 +52,8 @@ class VectorChannel:
         name: the channel's name.
         config: see VectorConfig.
         part: array ``item_vectors`` float32[N, D]; and ``user_vectors`` float32[U, D], or what
-            ``features.graph.Graph`` needs to encode users. ``with_index`` adds ``index``; without it, or with another
-            than the config asks for, the index is built here.
+            ``features.served.graph.Graph`` needs to encode users. ``with_index`` adds ``index``; without it, or with
+            another than the config asks for, the index is built here.
         state: tells which items are available.
         encoder: UserColumns -> float32[R, D] in place of the part's own.
 
@@ -124,7 +124,7 @@ def encoder_of(part: Part, state: State) -> Encoder:
     """What makes the vectors of users: the part's table of them, or its graph."""
     if USERS in part.arrays:
         return UserVectors(part.arrays[USERS])
-    from feedmill.features.graph import Graph
+    from feedmill.features.served.graph import Graph
 
     encode: Encoder = Graph(part, state).users
     return encode

@@ -197,9 +197,9 @@ def _encoder(part: Part, state: State) -> Encoder | None:
 def _ranker(part: Part | None, state: State) -> Scorer | None:
     if part is None:
         return None
-    from feedmill.features.calibrated import calibrated
-    from feedmill.features.graph import Graph
-    from feedmill.features.trees_graph import TREES_KIND, TreesGraph
+    from feedmill.features.served.calibrated import calibrated
+    from feedmill.features.served.graph import Graph
+    from feedmill.features.served.trees_graph import TREES_KIND, TreesGraph
 
     graph = TreesGraph(part, state) if part.kind == TREES_KIND else Graph(part, state)
     return GraphScorer(calibrated(graph, part, state))
@@ -208,7 +208,7 @@ def _ranker(part: Part | None, state: State) -> Scorer | None:
 def _small_model(part: Part | None, state: State) -> Scorer | None:
     if part is None:
         return None
-    from feedmill.features.late_fusion import LateFusionGraph
+    from feedmill.features.served.late_fusion import LateFusionGraph
 
     return GraphScorer(LateFusionGraph(part, state))
 

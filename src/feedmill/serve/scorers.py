@@ -15,7 +15,7 @@ Encoder = Callable[[UserColumns], Floats]  # -> float32[R, D]
 
 
 class HeadsGraph(Protocol):
-    """An exported model: ``features.graph.Graph``, ``features.late_fusion.LateFusionGraph``."""
+    """An exported model: ``features.served.graph.Graph``, ``features.served.late_fusion.LateFusionGraph``."""
 
     heads: tuple[str, ...]
 

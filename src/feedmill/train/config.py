@@ -19,7 +19,7 @@ from feedmill.models.losses import RetrievalLossConfig
 from feedmill.samples.frequency import FrequencyConfig
 from feedmill.samples.negatives import NegativesConfig
 from feedmill.samples.positives import PositivesConfig
-from feedmill.train.views import SelfSupervisedConfig
+from feedmill.train.retrieval.views import SelfSupervisedConfig
 
 
 class TrainConfig(Config, frozen=True):

@@ -19,9 +19,9 @@ from feedmill.samples.splits import EvaluateConfig
 from feedmill.state import State
 from feedmill.train.config import TrainConfig
 from feedmill.train.learned import Learned
-from feedmill.train.merge import learn_merge
 from feedmill.train.plans import Plans
-from feedmill.train.ranking import fit_ranking
+from feedmill.train.rank.ranking import fit_ranking
+from feedmill.train.retrieval.merge import learn_merge
 
 
 @dataclass(frozen=True, slots=True, eq=False)

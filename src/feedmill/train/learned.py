@@ -20,12 +20,12 @@ from feedmill.samples.hard import HardNegatives
 from feedmill.samples.positives import positives
 from feedmill.samples.scores import scores
 from feedmill.state import Probed, State, StateConfig
-from feedmill.train.completion import fit_completion
 from feedmill.train.config import TowerPlan
-from feedmill.train.examples import Before, Examples, Others
 from feedmill.train.plans import CompletionPlan, Plan, Plans
-from feedmill.train.text import fit_text
-from feedmill.train.tower import Ground, fit_tower
+from feedmill.train.retrieval.completion import fit_completion
+from feedmill.train.retrieval.examples import Before, Examples, Others
+from feedmill.train.retrieval.text import fit_text
+from feedmill.train.retrieval.tower import Ground, fit_tower
 
 
 class Learned:

@@ -16,13 +16,13 @@ from feedmill.models import RANKERS, TOWERS
 from feedmill.rerank import FusionConfig
 from feedmill.retrieval import CHANNELS
 from feedmill.samples.scores import ScoresConfig
-from feedmill.train.calibrate import CalibrationConfig
-from feedmill.train.compact import ServingConfig
-from feedmill.train.completion import CompletionConfig
+from feedmill.train.calibration.fit import CalibrationConfig
 from feedmill.train.config import Fitting, TowerPlan
-from feedmill.train.prerank import PrerankNet
-from feedmill.train.text import TextPlan
-from feedmill.train.trees_part import TREE_RANKERS
+from feedmill.train.rank.compact import ServingConfig
+from feedmill.train.rank.prerank import PrerankNet
+from feedmill.train.retrieval.completion import CompletionConfig
+from feedmill.train.retrieval.text import TextPlan
+from feedmill.train.trees.part import TREE_RANKERS
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from feedmill.cli.bench.ablation import _variants, measured
-from feedmill.cli.bench.retrieval_runs import Run
+from feedmill.cli.bench.retrieval.runs import Run
 from feedmill.core.events import EventBatch
 from feedmill.serve.full_ranking import task
 from feedmill.train.config import TowerPlan

@@ -12,7 +12,7 @@ import pytest
 from feedmill.cli.bench.two_tower import HISTORY, MODEL, SOFTMAX, Runs, hand_over, own_ids, prepared, run_ours, run_peer
 from feedmill.serve.full_ranking import Task, random_part, task
 from feedmill.train.config import TowerPlan
-from feedmill.train.tower import Ground
+from feedmill.train.retrieval.tower import Ground
 from worlds import tastes
 
 pytestmark = pytest.mark.slow

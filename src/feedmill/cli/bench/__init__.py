@@ -110,18 +110,18 @@ def _paged(
     source: list[Path] | None,
 ) -> None:
     """Figures measured now, or before; the page with them where one is asked for."""
-    from feedmill.cli.bench import retrieval_page
+    from feedmill.cli.bench.page import figures, read
 
     writable(json)
     writable(page)
     if source:
-        figures = retrieval_page.read(source)
+        found = read(source)
     else:
         rows = measure()
         done(rows, json)
-        figures = retrieval_page.figures(rows)
+        found = figures(rows)
     if page is not None:
-        write(page, figures)
+        write(page, found)
         typer.echo(f"wrote {page}")
 
 
@@ -136,7 +136,7 @@ def ranking(
     source: Source = None,
 ) -> None:
     """Multi-task models, trees, calibration, cold start and serving cost of the ranker, beside other libraries."""
-    from feedmill.cli.bench import ranking_page
+    from feedmill.cli.bench.ranking import page as ranking_page
     from feedmill.cli.bench.ranking import ranking_rows
 
     _paged(lambda: ranking_rows(quick, data, only or ()), ranking_page.write, json, page, source)
@@ -153,7 +153,7 @@ def retrieval(
     source: Source = None,
 ) -> None:
     """Every channel and their merge, by full ranking on Gowalla and MovieLens: quality, seconds, peers."""
-    from feedmill.cli.bench import retrieval_page
+    from feedmill.cli.bench.retrieval import page as retrieval_page
     from feedmill.cli.bench.retrieval import retrieval_rows
 
     _paged(lambda: retrieval_rows(quick, data, only or ()), retrieval_page.write, json, page, source)

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from feedmill.cli.bench.retrieval_fit import fit_run
-from feedmill.cli.bench.retrieval_runs import Run
-from feedmill.cli.bench.retrieval_tasks import data_folder, movielens_100k
+from feedmill.cli.bench.retrieval.fit import fit_run
+from feedmill.cli.bench.retrieval.runs import Run
+from feedmill.cli.bench.retrieval.tasks import data_folder, movielens_100k
 from feedmill.core.batches import Rows
 from feedmill.metrics.ranking import average_precision_at, recall_at
 from feedmill.metrics.rows import BenchRow

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from feedmill.cli.bench.bm25 import Bm25
 from feedmill.cli.bench.measure import timed
-from feedmill.cli.bench.retrieval_tasks import data_folder
+from feedmill.cli.bench.retrieval.tasks import data_folder
 from feedmill.cli.bench.text_tasks import Judged, Search, TextTask, questions, tags
 from feedmill.core.batches import Floats, Rows
 from feedmill.metrics.classification import auc
@@ -21,7 +21,7 @@ from feedmill.metrics.ranking import recall_at
 from feedmill.metrics.rows import BenchRow
 
 if TYPE_CHECKING:
-    from feedmill.train.text import TextFit
+    from feedmill.train.retrieval.text import TextFit
 
 # Chosen on the development parts.
 PLANS: dict[str, dict[str, dict[str, Any]]] = {
@@ -88,9 +88,9 @@ def task_rows(task: TextTask, quick: bool) -> list[BenchRow]:
 
 def dssm(task: TextTask, kind: str, quick: bool) -> System:
     """Train on the training part, stop on the development part, and serve as the service does."""
-    from feedmill.features.text_graph import TextGraph
+    from feedmill.features.served.text_graph import TextGraph
     from feedmill.retrieval.index import VectorIndex
-    from feedmill.train.text import TextFit, TextPlan
+    from feedmill.train.retrieval.text import TextFit, TextPlan
 
     block = {**PLANS[task.name][kind], "kind": kind, "topics": False}
     fit = TextFit(TextPlan.of(f"{task.name}, {kind}", {**block, "epochs": 1} if quick else block), task.learn, SEED)

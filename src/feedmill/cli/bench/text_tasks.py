@@ -20,7 +20,7 @@ from feedmill.datasets.titles import split_year, spoken
 from feedmill.metrics.ranking import order
 
 if TYPE_CHECKING:
-    from feedmill.train.text import Texts
+    from feedmill.train.retrieval.text import Texts
 
 SEED = 0
 TEST, DEV = 0.2, 0.1  # of (tag, film) pairs
@@ -95,7 +95,7 @@ def questions(share: float = 1.0, folder: Path | None = None) -> TextTask:
     Raises:
         DataError: it cannot be fetched, or is not the file expected.
     """
-    from feedmill.train.text import Texts
+    from feedmill.train.retrieval.text import Texts
 
     pairs = lcqmc(folder)
     parts, split = split_pairs(pairs, SEED)
@@ -125,7 +125,7 @@ def tags(folder: Path, share: float = 1.0) -> TextTask:
     """
     from feedmill.features.side import SideFields
     from feedmill.samples.queries import plain, run_of_own_words
-    from feedmill.train.text import Texts
+    from feedmill.train.retrieval.text import Texts
 
     for name in ("movies.csv", "tags.csv"):
         if not (folder / name).is_file():

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from feedmill.features import FeatureBatch, FeatureSpec
     from feedmill.serve.full_ranking import Quality, Task
     from feedmill.train.config import TowerPlan
-    from feedmill.train.tower import Ground
+    from feedmill.train.retrieval.tower import Ground
 
 SCRIPT = Path(__file__).with_name("two_tower_peer.py")
 NOT_INSTALLED = 3  # its exit where an import fails
@@ -72,7 +72,7 @@ def two_tower_rows(quick: bool, contests: tuple[Contest, ...] = CONTESTS) -> lis
     A peer is run by the Python that FEEDMILL_PEERS names, or FEEDMILL_LIBRECOMMENDER (which wants another TensorFlow
     and NumPy than the others), or by this one; where that one does not have it, its rows say so.
     """
-    from feedmill.cli.bench.retrieval_tasks import data_folder, movielens_100k
+    from feedmill.cli.bench.retrieval.tasks import data_folder, movielens_100k
 
     task = movielens_100k(data_folder(), False)
     fitting = {"epochs": 2 if quick else 6, "batch_size": 512, "learning_rate": 2e-3}
@@ -98,8 +98,8 @@ def prepared(block: dict[str, Any], task: Task) -> tuple[TowerPlan, Ground]:
     from feedmill.samples.positives import positives
     from feedmill.state import State
     from feedmill.train.config import TowerPlan
-    from feedmill.train.examples import Before
-    from feedmill.train.tower import Ground
+    from feedmill.train.retrieval.examples import Before
+    from feedmill.train.retrieval.tower import Ground
 
     plan = TowerPlan.of("two-tower", block, TOWERS, {})
     chosen, state = positives(task.events, task.state, plan.positives), task.state
@@ -128,9 +128,9 @@ def asked(task: Task, ground: Ground) -> FeatureBatch:
 
 def run_ours(runs: Runs, plan: TowerPlan, ground: Ground, task: Task) -> None:
     """One fit with the loop of ``feedmill train``."""
-    from feedmill.train.examples import Shown
     from feedmill.train.loop import run, threads
-    from feedmill.train.tower import TowerFit
+    from feedmill.train.retrieval.examples import Shown
+    from feedmill.train.retrieval.tower import TowerFit
 
     with threads(1):
         early = TowerFit(plan, ground, 0)

@@ -86,7 +86,7 @@ def test_the_graphs_of_a_gated_ranker_give_its_scores(personal: str) -> None:
 
     from feedmill.models.heads.binary import BinaryHead
     from feedmill.train.loop import Inputs
-    from feedmill.train.ranker_graphs import graphs
+    from feedmill.train.rank.ranker_graphs import graphs
 
     model = made("mmoe")
     model.personalise(gates_for(model, personal))
@@ -109,9 +109,9 @@ def test_the_graphs_of_a_gated_ranker_give_its_scores(personal: str) -> None:
 
 def test_a_component_of_config_makes_them() -> None:
     """``personal`` of a ranker's config, read as train reads it, with ids and code found by their sources."""
-    from feedmill.cli.bench.new_users import SPEC
-    from feedmill.train.personal import code_columns, personalised
-    from feedmill.train.ranker import sizes
+    from feedmill.cli.bench.ranking.new_users import SPEC
+    from feedmill.train.rank.personal import code_columns, personalised
+    from feedmill.train.rank.ranker import sizes
 
     cls: Any = RANKERS["mmoe"]
     config = cls.Config(embedding_dim=DIM, personal={"kind": "poso", "code": ["user.activity_*"]})

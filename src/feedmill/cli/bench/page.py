@@ -1,0 +1,73 @@
+"""A page of docs/benchmarks filled from the figures that `feedmill bench --json` wrote.
+
+The page keeps what people wrote: only what stands between `<!-- figures: NAME -->` and `<!-- end -->` is replaced.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from feedmill.core.errors import DataError
+from feedmill.metrics.rows import BenchRow
+
+Figures = Sequence[Mapping[str, Any]]
+Fill = Callable[[Figures, str, Path], str]
+BLOCK = re.compile(r"(<!-- figures: ([^>]+?) -->\n).*?(<!-- end -->)", re.DOTALL)
+NO_FIGURES = "No figures.\n"
+
+
+def read(paths: Sequence[Path]) -> Figures:
+    """Rows of several files; of the same figure the last one counts.
+
+    Raises:
+        DataError: a file is missing or is not what --json writes.
+    """
+    found: dict[tuple[str, str], Mapping[str, Any]] = {}
+    for path in paths:
+        try:
+            for row in msgspec.json.decode(path.read_bytes()):
+                found[row["what"], row["metric"]] = row
+        except (OSError, msgspec.DecodeError, TypeError, KeyError) as e:
+            raise DataError(f"{path}: {e}", "a file that `feedmill bench --json` wrote") from e
+    return list(found.values())
+
+
+def figures(rows: Sequence[BenchRow]) -> Figures:
+    """The same of rows just measured."""
+    decoded: Figures = msgspec.json.decode(msgspec.json.encode(rows))
+    return decoded
+
+
+def write(page: Path, found: Figures, known: Mapping[str, Fill]) -> None:
+    """Replace the page's blocks and draw the plots beside it.
+
+    Args:
+        known: what each kind of block becomes, from the figures, the rest of its name and the page.
+
+    Raises:
+        DataError: there is no such page, or a block that nobody fills.
+    """
+    if not page.is_file():
+        raise DataError(f"no page {page}", "a page with blocks `<!-- figures: table SPLIT -->` … `<!-- end -->`")
+
+    def fill(block: re.Match[str]) -> str:
+        kind, _, split = block[2].partition(" ")
+        if kind not in known:
+            raise DataError(f"{page}: figures: {block[2]}", f"one of {list(known)}, and a split")
+        return f"{block[1]}{known[kind](found, split.strip(), page)}{block[3]}"
+
+    page.write_text(BLOCK.sub(fill, page.read_text("utf-8")), "utf-8")
+
+
+def measured_with(found: Figures) -> str:
+    """The machines and versions that the rows carry."""
+    machines = sorted({row["machine"] for row in found})
+    packages: dict[str, str] = {}
+    for row in found:
+        packages |= row["versions"]
+    return f"{'; '.join(machines)}. {', '.join(f'{k} {v}' for k, v in packages.items())}.\n"

@@ -1,0 +1,157 @@
+"""docs/benchmarks/ranking.md and its plots, filled from the figures that `feedmill bench ranking --json` wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from feedmill.cli.bench import page as bench_page
+from feedmill.cli.bench.page import NO_FIGURES, Figures, Fill, measured_with
+from feedmill.cli.bench.ranking import PARTS
+from feedmill.cli.bench.ranking.census import OURS, PEERS
+from feedmill.cli.bench.ranking.study import COSINES, MODELS
+from feedmill.datasets.census import HEADS
+
+Row = Mapping[str, Any]
+
+
+def write(page: Path, found: Figures) -> None:
+    """Replace the page's blocks and draw its plots beside it.
+
+    Raises:
+        DataError: there is no such page, or a block that nobody fills.
+    """
+    bench_page.write(page, found, FILL)
+
+
+def setup(found: Figures, name: str, page: Path) -> str:
+    """Hardware, versions, and the splits of each part."""
+    if not found:
+        return NO_FIGURES
+    splits = dict.fromkeys(f"{part_of(row)} `{row['split']}`" for row in found if row["split"])
+    return f"{measured_with(found)}Splits: {', '.join(splits)}.\n"
+
+
+def study(found: Figures, name: str, page: Path) -> str:
+    """Last losses and their spread: a line per model, a column per cosine."""
+    rows = {(row["what"], row["metric"]): row for row in found if part_of(row) == "study"}
+    cosines = [p for p in COSINES if (f"study: p={p}, labels", "correlation") in rows]
+    if not cosines:
+        return NO_FIGURES
+    heads = [f"p = {p} (labels {rows[f'study: p={p}, labels', 'correlation']['value']:.2f})" for p in cosines]
+    lines = [_line(["", *heads]), "|---" * (len(cosines) + 1) + "|"]
+    for metric, shown in (("final loss", "loss"), ("final loss, spread", "spread")):
+        for model in MODELS:
+            cells = [_bounded(rows.get((f"study: p={p}, {model}", metric)), 3) for p in cosines]
+            lines.append(_line([f"{model}, {shown}", *cells]))
+    units = {rows[at]["unit"] for at in rows if at[1] in ("final loss", "final loss, spread")}
+    return "\n".join(lines) + f"\n\nLoss: {'; spread: '.join(sorted(units))}.\n"
+
+
+def census(found: Figures, name: str, page: Path) -> str:
+    """A line per contestant: both AUC, rows per second, and how many times faster than whom."""
+    by_name = _by_name(found, "census")
+    if not by_name:
+        return NO_FIGURES
+    lines = [_line(["", *(f"AUC {head}" for head in HEADS), "k rows/s", "times as fast as"]), "|---|---|---|---|---|"]
+    missing = []
+    for who in (*OURS, *PEERS):
+        rows = by_name.get(who, {})
+        speeds = [row for metric, row in rows.items() if metric.startswith("rows/s")]
+        if speeds:
+            times = "; ".join(f"{row['peer']} {row['ratio']:.2f}" for row in speeds if row["ratio"])
+            aucs = [_bounded(rows.get(f"AUC {head}"), 4) for head in HEADS]
+            lines.append(_line([who, *aucs, _bounded(speeds[0], 1), times]))
+        elif rows:
+            missing.append(f"{who} ({next(iter(rows.values()))['unit']})")
+    text = "\n".join(lines) + "\n"
+    return text + (f"\nNot measured: {'; '.join(missing)}.\n" if missing else "")
+
+
+def differences(found: Figures, name: str, page: Path) -> str:
+    """What our models have more than a peer's, and the bound by multiply-adds."""
+    by_name = _by_name(found, "census")
+    lines = [_line(["", *(f"AUC {head}" for head in HEADS)]), "|---|---|---|"]
+    pairs = {who: rows for who, rows in by_name.items() if " - " in who}
+    lines += [
+        _line([who, *(_bounded(rows.get(f"AUC {head}"), 4, signed=True) for head in HEADS)])
+        for who, rows in pairs.items()
+    ]
+    text = "\n".join(lines) + "\n" if pairs else NO_FIGURES
+    for who, rows in by_name.items():
+        bound = rows.get("rows/s")
+        if who.endswith("alone") and bound:
+            text += f"\n{who}: {bound['value']:.1f} {bound['unit']}: {bound['ratio']:.2f}.\n"
+    return text
+
+
+def table(found: Figures, name: str, page: Path) -> str:
+    """Any part as it was printed."""
+    rows = [row for row in found if part_of(row) == name]
+    measured = [row for row in rows if row["value"] is not None]
+    text = NO_FIGURES
+    if measured:
+        lines = [_line(["", "metric", "value", "unit", "peer", "ratio"]), "|---" * 6 + "|"]
+        for row in measured:
+            ratio = "" if row["ratio"] is None else f"{row['ratio']:.2f}"
+            who = row["what"].partition(": ")[2]
+            lines.append(_line([who, row["metric"], _bounded(row, 4), row["unit"], row["peer"], ratio]))
+        text = "\n".join(lines) + "\n"
+    missing = [f"{row['what'].partition(': ')[2]}: {row['unit']}" for row in rows if row["value"] is None]
+    return text + (f"\n{'; '.join(missing)}.\n" if missing else "")
+
+
+def plot(found: Figures, name: str, page: Path) -> str:
+    """A picture beside the page, and the line that shows it."""
+    from feedmill.cli.bench.ranking import plot as ranking_plot
+
+    file = page.with_name(f"{page.stem}-{name}.svg")
+    rows = [row for row in found if part_of(row) == name and row["value"] is not None]
+    if not rows:
+        return NO_FIGURES
+    draw, shows = {
+        "study": (ranking_plot.curves, "Loss over steps of each model at each cosine of the weights"),
+        "census": (ranking_plot.contestants, "AUC of each model on Census-Income"),
+    }[name]
+    if not draw(rows, file):
+        return "The plot needs matplotlib: pip install 'feedmill[bench]'.\n"
+    return f"![{shows}]({file.name})\n"
+
+
+def part_of(row: Row) -> str:
+    """The part that a row belongs to."""
+    part: str = row["what"].partition(": ")[0]
+    return part if part in PARTS else ""
+
+
+def _by_name(found: Figures, part: str) -> dict[str, dict[str, Row]]:
+    by_name: dict[str, dict[str, Row]] = {}
+    for row in found:
+        if part_of(row) == part:
+            by_name.setdefault(row["what"].partition(": ")[2], {})[row["metric"]] = row
+    return by_name
+
+
+def _bounded(row: Row | None, digits: int, signed: bool = False) -> str:
+    if row is None or row["value"] is None:
+        return ""
+    sign = "+" if signed else ""
+    value = f"{row['value']:{sign}.{digits}f}"
+    if row["low"] is None or row["low"] == row["high"]:
+        return value
+    return f"{value} [{row['low']:{sign}.{digits}f}, {row['high']:{sign}.{digits}f}]"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+FILL: Mapping[str, Fill] = {
+    "setup": setup,
+    "study": study,
+    "census": census,
+    "differences": differences,
+    "table": table,
+    "plot": plot,
+}

@@ -1,0 +1,1 @@
+"""From state to scores without torch: a published part, opened."""

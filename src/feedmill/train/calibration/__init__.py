@@ -1,0 +1,1 @@
+"""What makes a score a probability: fitted on held-out rows, and kept right as more come."""

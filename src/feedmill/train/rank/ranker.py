@@ -1,0 +1,128 @@
+"""Fit a ranker on samples and export it as a part that serves without torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from feedmill.core.batches import Floats, Part, SampleBatch
+from feedmill.core.workspace import Component
+from feedmill.features import FeatureBatch, FeatureSpec
+from feedmill.features.spec import as_dict
+from feedmill.models.embeddings import FusedEmbedding
+from feedmill.models.losses import multi_task
+from feedmill.models.rank.ranker import Ranker
+from feedmill.train.config import Fitting
+from feedmill.train.loop import Features, run
+from feedmill.train.rank.heads import heads_of, losses_of, usable
+from feedmill.train.rank.personal import personalised
+from feedmill.train.rank.ranker_graphs import graphs, predicted
+
+
+def sizes(spec: FeatureSpec, embedding_dim: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """((Fu, Fi) fields, (Nu, Ni) numbers) of a spec."""
+    fields = len(spec.side("user")), len(spec.side("item"))
+    return fields, (spec.n_numbers("user", embedding_dim), spec.n_numbers("item", embedding_dim))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fitted:
+    """A trained ranker before its export: ``samples`` holds the labels it learned, ``losses`` each epoch's mean."""
+
+    model: Ranker
+    embedding: FusedEmbedding
+    heads: list[Any]
+    features: Features
+    samples: SampleBatch
+    losses: list[float]
+
+    def predict(self, spec: FeatureSpec, batch: FeatureBatch, duration: Floats | None = None) -> NDArray[np.float32]:
+        """float32[C, H], what each head predicts of the rows of ``batch``."""
+        features, requests = Features(spec, batch, self.embedding), np.arange(len(batch.user_ids))
+        x = features.inputs(requests, *features.rows(requests))
+        with torch.no_grad():
+            logits = self.model.eval()(x.user, x.user_numeric, x.item, x.item_numeric, x.request_of)
+            return predicted(self.heads, logits, _seconds(duration, len(logits))).numpy()
+
+
+def fitted(
+    chosen: Component[Any],
+    fitting: Fitting,
+    spec: FeatureSpec,
+    batch: FeatureBatch,
+    samples: SampleBatch,
+    seed: int,
+    duration: Floats | None = None,
+) -> Fitted:
+    """Samples and their features -> a trained ranker. See ``fit_ranker`` for ``duration``.
+
+    Raises:
+        DataError: no head has two classes among its labels.
+    """
+    samples = usable(samples, chosen.config)
+    heads = heads_of(samples.heads, chosen.config)
+    n_logits = [head.n_logits for head in heads]
+    torch.manual_seed(seed)
+    embedding = FusedEmbedding(spec.n_rows, chosen.config.embedding_dim, chosen.config.dropout)
+    shapes = sizes(spec, chosen.config.embedding_dim)
+    model = chosen.cls(chosen.config, *shapes, n_logits)
+    personalised(model, chosen.config, spec, shapes)
+    features = Features(spec, batch, embedding)
+    labels, mask = torch.from_numpy(samples.labels), torch.from_numpy(samples.mask)
+    weight = torch.from_numpy(samples.loss_weight)
+    length = _seconds(duration, len(samples))
+
+    def loss(requests: NDArray[np.int64]) -> Tensor:
+        rows, of = features.rows(requests)
+        x = features.inputs(requests, rows, of)
+        logits = model(x.user, x.user_numeric, x.item, x.item_numeric, x.request_of)
+        each = losses_of(heads, torch.split(logits, n_logits, dim=1), labels[rows], length[rows])
+        return multi_task(each, mask[rows], weight[rows])
+
+    losses = run(f"training {chosen.kind}", model, [embedding], len(samples.probe), loss, fitting, seed)
+    return Fitted(model, embedding, heads, features, samples, losses)
+
+
+def fit_ranker(
+    chosen: Component[Any],
+    fitting: Fitting,
+    spec: FeatureSpec,
+    arrays: dict[str, NDArray[Any]],
+    batch: FeatureBatch,
+    samples: SampleBatch,
+    seed: int,
+    duration: Floats | None = None,
+) -> Part:
+    """Samples and their features -> a part with an embedding table and ONNX graphs.
+
+    Args:
+        duration: float32[C] seconds that each row's item lasts, NaN = unknown, for heads that read it; none = unknown.
+
+    Raises:
+        DataError: no head has two classes among its labels.
+    """
+    done = fitted(chosen, fitting, spec, batch, samples, seed, duration)
+    two = np.arange(min(2, len(samples.probe)))
+    example = done.features.inputs(two, *done.features.rows(two))
+    return Part(
+        kind=chosen.kind,
+        config={
+            "spec": as_dict(spec),
+            "spec_hash": spec.hash,
+            "heads": list(done.samples.heads),
+            "head_kinds": [head.gives for head in done.heads],
+            "loss": done.losses,
+        },
+        arrays={**arrays, "embedding": done.embedding.table.weight.detach().numpy()},
+        blobs=graphs(done.model.eval(), done.heads, example),
+    )
+
+
+def _seconds(duration: Floats | None, n: int) -> Tensor:
+    """float32[n], NaN where unknown."""
+    return torch.from_numpy(np.full(n, np.nan, np.float32) if duration is None else duration)

@@ -1,0 +1,1 @@
+"""What stands behind the channels that are trained, and the weights of their merge."""

@@ -1,0 +1,1 @@
+"""Boosted trees whose leaves a linear model reads: grown daily, learned on between."""

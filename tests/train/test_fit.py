@@ -113,7 +113,9 @@ def test_a_log_without_feedback_says_so() -> None:
     ("section", "value", "said"),
     [
         ("rank", {"kind": "mmoee"}, "did you mean"),
-        ("rank", {"kind": "mmoe", "epoch": 3}, 'unknown key "rank.epoch"'),
+        ("rank", {"kind": "mmoe", "epoch": 3}, r'unknown key "rank.epoch"[\s\S]*did you mean "epochs"'),
+        ("rank", {"kind": "gdbt_lr"}, 'did you mean "gbdt_lr"'),
+        ("rank", {"kind": "gbdt_lr", "embedding_dim": 8}, 'unknown key "rank.embedding_dim" for kind = "gbdt_lr"'),
         ("train", {"two_tower": {"temprature": 1.0}}, 'unknown key "train.two_tower.temprature"'),
     ],
 )

@@ -1,4 +1,4 @@
-"""``feedmill report``: what the data behind the models looks like."""
+"""``feedmill report``: what the data behind the models looks like, and where the ranker is right."""
 
 from __future__ import annotations
 
@@ -21,12 +21,7 @@ if TYPE_CHECKING:
     from feedmill.features.report import Line
     from feedmill.state import State
 
-report_app = typer.Typer(no_args_is_help=True, help="Reports on the data behind the models.")
-
-
-@report_app.callback()
-def _only_subcommands() -> None:
-    """Keeps ``features`` a sub-command while it is the only one."""
+report_app = typer.Typer(no_args_is_help=True, help="Reports on the features, and on the ranker.")
 
 
 @report_app.command()
@@ -46,6 +41,27 @@ def features(
         Path(json).write_bytes(msgspec.json.format(msgspec.json.encode(lines), indent=1) + b"\n")
 
 
+@report_app.command()
+def ranking(
+    folder: Dir = HERE,
+    settings: Set = None,
+    by: Annotated[str, typer.Option(help="item.duration_s, item.topic, or an attribute: item.NAME, user.NAME.")] = (
+        "item.duration_s"
+    ),
+    buckets: Annotated[int, typer.Option(min=1, help="Ranges, or the most frequent values.")] = 5,
+    head: Annotated[list[str] | None, typer.Option(help="Of these heads only; may be repeated.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the ranker that is trained for it.")] = 0,
+    json: Json = None,
+) -> None:
+    """Where the ranker is right and where not, bucket by bucket: AUC, normalised entropy, calibration.
+
+    Trains [rank] on the older three quarters of the training side, and asks it about the impressions after that.
+    """
+    from feedmill.cli.report_ranking import report_ranking
+
+    report_ranking(workspace(folder, settings), by, buckets, head or [], seed, json)
+
+
 def run(at: Workspace, share: float, rows: int) -> tuple[list[Line], str]:
     """The lines, and in words what they are of.
 
@@ -55,15 +71,11 @@ def run(at: Workspace, share: float, rows: int) -> tuple[list[Line], str]:
     from feedmill.features import FeaturesConfig
     from feedmill.features.fit import fit
     from feedmill.features.report import report
-    from feedmill.log.whole import open_log, read_all
+    from feedmill.log.whole import read_workspace
     from feedmill.state import State, StateConfig
 
     config, kept = at.section("features", FeaturesConfig), at.section("state", StateConfig)
-    log = open_log(at)
-    try:
-        events = read_all(log)
-    finally:
-        log.close()
+    events = read_workspace(at)
     state, earlier = State(kept), State(kept)
     for one in (state, earlier):
         one.register(events)
@@ -82,12 +94,13 @@ def run(at: Workspace, share: float, rows: int) -> tuple[list[Line], str]:
 
 
 def requests(events: EventBatch, state: State, most: int) -> tuple[ProbeBatch, str]:
-    """Impressions as requests of one candidate each, evenly over the log, and what they are called; without
-    impressions, what was consumed."""
+    """Impressions as requests of one candidate each, as of the moment they were asked for, evenly over the log, and
+    what they are called; without impressions, what was consumed."""
     import numpy as np
 
     from feedmill.core.batches import LANES, ProbeBatch
     from feedmill.core.events import Kind
+    from feedmill.samples.splits import asked_at, moments
 
     kind = events.numpy("kind")
     user, item = (ids.rows(events.table.column(c)) for ids, c in ((state.users, "user_id"), (state.items, "item_id")))
@@ -95,9 +108,13 @@ def requests(events: EventBatch, state: State, most: int) -> tuple[ProbeBatch, s
     is_shown = shown.sum() >= max(1, consumed.sum())
     places = np.flatnonzero((shown if is_shown else consumed) & (user > 0) & (item > 0))
     places = places[np.unique(np.linspace(0, len(places) - 1, min(most, len(places))).astype(np.int64))]
-    of = np.arange(len(places), dtype=np.int32)
-    times = events.numpy("time_ms")[places]
-    return ProbeBatch(user[places], times, places, item[places], of), "impressions" if is_shown else "consumed items"
+    at = moments(events, places) if not is_shown else asked_at(events)[places]
+    order = np.argsort(at, kind="stable")
+    at, places = at[order], places[order]
+    probe = ProbeBatch(
+        user[places], events.numpy("time_ms")[at], at, item[places], np.arange(len(places), dtype=np.int32)
+    )
+    return probe, "impressions" if is_shown else "consumed items"
 
 
 def head(asked: ProbeBatch, n: int) -> ProbeBatch:

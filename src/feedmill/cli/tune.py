@@ -42,15 +42,11 @@ def tune(
     json: Json = None,
 ) -> None:
     """Search one channel's parameters on a validation part of the training log; print the best block as TOML."""
-    from feedmill.log.whole import open_log, read_all
+    from feedmill.log.whole import read_workspace
 
     writable(json)
     at = workspace(folder, settings)
-    log = open_log(at)
-    try:
-        events = read_all(log)
-    finally:
-        log.close()
+    events = read_workspace(at)
     if channel == FUSION and channel not in at.raw.get("retrieval", {}).get("channels", {}):
         tune_fusion(at, events, target, trials, seed, json)
         return

@@ -204,6 +204,14 @@ def component(block: Any, registry: Registry[T], at: str, name: str = "", own: S
         cls = registry[kind]
     except ConfigError as e:
         raise ConfigError(f"{at}: {e.given}", e.expected, e.fix) from None
-    parameters = {k: v for k, v in block.items() if k != "kind" and k not in own}
-    config = convert(parameters, getattr(cls, "Config"), at)  # noqa: B009 - the protocol is a class attribute by convention
+    of_component: Any = cls
+    known = {*of_component.Config.__struct_encode_fields__, *own, "kind"}
+    for key in block:
+        if key not in known:
+            raise ConfigError(
+                f'unknown key "{at}.{key}" for kind = "{kind}"',
+                f"one of {sorted(known)}",
+                nearest(key, known) or "remove it, or choose the kind that has it",
+            )
+    config = convert({k: v for k, v in block.items() if k != "kind" and k not in own}, of_component.Config, at)
     return Component(name or kind, kind, cls, config, {k: block[k] for k in own if k in block})

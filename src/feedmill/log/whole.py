@@ -40,3 +40,16 @@ def read_all(log: EventLog, upto: int | None = None) -> EventBatch:
             advance(after - offset)
             offset = after
     return EventBatch.concat(batches)
+
+
+def read_workspace(workspace: Workspace) -> EventBatch:
+    """Every event of a workspace's log.
+
+    Raises:
+        ConfigError, LogError: as ``open_log`` and ``read_all``.
+    """
+    log = open_log(workspace)
+    try:
+        return read_all(log)
+    finally:
+        log.close()

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from feedmill.core.config import Config, convert
+from feedmill.core.config import Config, convert, nearest
 from feedmill.core.errors import ConfigError
 from feedmill.core.registry import Registry
 from feedmill.core.workspace import Component, Workspace, component
@@ -69,6 +69,9 @@ class RankPlan:
         small = workspace.raw.get("prerank", {})
         if raw.get("kind") == "none":
             return None
+        kinds = [*RANKERS, *TREE_RANKERS, "none"]
+        if isinstance(raw.get("kind"), str) and raw["kind"] not in kinds:
+            raise ConfigError(f'rank: no kind "{raw["kind"]}"', f"one of {sorted(kinds)}", nearest(raw["kind"], kinds))
         is_tree = raw.get("kind") in list(TREE_RANKERS)
         structs = () if is_tree else (Fitting, ServingConfig)
         own = ["calibration", *(key for struct in structs for key in struct.__struct_fields__)]

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from feedmill.core.batches import CandidateBatch, Part
+from feedmill.core.errors import ConfigError
 from feedmill.core.workspace import Workspace
 from feedmill.features import assemble
 from feedmill.features import fit as fit_features
@@ -83,3 +84,20 @@ def test_a_head_that_comes_or_goes_is_no_error(seconds: Part, likes: Part, state
         scores = graph.score(state.view("u1", START_MS), items)
         ranked = CandidateBatch.of("popular", items, [3.0, 2.0, 1.0]).with_scores(graph.heads, scores)
         np.testing.assert_allclose(fuse(ranked, config), scores[:, 0] + weight * scores[:, 1], rtol=1e-5)
+
+
+def test_a_head_that_presupposes_another_is_never_likelier(likes: Part, state: State) -> None:
+    """In the log every like comes with a click, which a plain head does not know; whole and cut graphs agree."""
+    part = fitted(state, ("click", "like"), given={"like": "click", "share": "click"})
+    user, items = state.view("u1", START_MS), np.arange(1, 60, dtype=np.int32)
+    scores = Graph(part, state).score(user, items)
+    np.testing.assert_allclose(Graph(part, state, whole=True).score(user, items), scores, atol=1e-5)
+    assert (scores[:, 1] < scores[:, 0]).all()
+    plain = Graph(likes, state).score(user, items)
+    assert abs(scores[:, 1].mean() - plain[:, 1].mean()) < 0.1
+
+
+@pytest.mark.parametrize("given", [{"like": "klick"}, {"watch_s": "click"}])
+def test_a_head_can_presuppose_only_a_chance(given: dict[str, str], state: State) -> None:
+    with pytest.raises(ConfigError, match=r"rank\.given"):
+        fitted(state, ("click", "like"), given=given)

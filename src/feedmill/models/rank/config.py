@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
 from feedmill.core.config import Config
+from feedmill.core.errors import ConfigError
 from feedmill.core.workspace import component
 
 
@@ -15,7 +17,8 @@ class RankerConfig(Config, frozen=True):
     """Parameters that all kinds of ``[rank]`` share.
 
     Raises:
-        ConfigError: ``personal`` or ``watch_time`` names no kind there is, or a key that its kind does not have.
+        ConfigError: ``personal`` or ``watch_time`` names no kind there is, or a key that its kind does not have;
+            ``given`` goes round in a circle.
     """
 
     embedding_dim: Annotated[int, Meta(ge=1, description="width of every id's vector")] = 32
@@ -27,6 +30,10 @@ class RankerConfig(Config, frozen=True):
         dict[str, Any],
         Meta(description='gates of the hidden layers by user and item: { kind = "ppnet" } or "poso"; none = plain'),
     ] = msgspec.field(default_factory=dict)
+    given: Annotated[
+        dict[str, str],
+        Meta(description='heads that presuppose others: { finish = "click" } learns P(finish | click) P(click)'),
+    ] = msgspec.field(default_factory=dict)
     watch_time: Annotated[
         dict[str, Any],
         Meta(description='a head for seconds watched: { kind = "weighted_logistic" }; none = no such head'),
@@ -35,10 +42,30 @@ class RankerConfig(Config, frozen=True):
     def __post_init__(self) -> None:
         from feedmill.models import PERSONAL, WATCH_TIME
 
+        in_order(self.given)
         if self.personal:
             component(self.personal, PERSONAL, "rank.personal")
         if self.watch_time:
             component(self.watch_time, WATCH_TIME, "rank.watch_time")
+
+
+def in_order(given: Mapping[str, str]) -> list[str]:
+    """The heads that presuppose others, each after the one it presupposes.
+
+    Raises:
+        ConfigError: a head presupposes itself, in the end.
+    """
+    out: list[str] = []
+    for head in given:
+        chain = [head]
+        while chain[-1] in given and given[chain[-1]] not in out:
+            if given[chain[-1]] in chain:
+                raise ConfigError(
+                    f"rank.given: {' given '.join([*chain, given[chain[-1]]])}", "heads that come one after the other"
+                )
+            chain.append(given[chain[-1]])
+        out += [h for h in reversed(chain) if h in given and h not in out]
+    return out
 
 
 class DeepConfig(RankerConfig, frozen=True):

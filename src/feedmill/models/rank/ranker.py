@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from feedmill.core.config import Config
 from feedmill.models.rank.body import Body, BodyClass
+from feedmill.models.rank.entire_space import Given, joint
 from feedmill.models.rank.nets import uniform
 from feedmill.models.rank.towers import Towers, side_by_side
 
@@ -33,6 +34,7 @@ class Ranker(nn.Module):
         body: what the kind has of its own.
         gated: widths of the hidden layers that personal gates may scale.
         personal: the gates, or None.
+        given: columns of logits that presuppose others.
         width: W of the first layer, the gates' share last.
     """
 
@@ -56,6 +58,7 @@ class Ranker(nn.Module):
         self.towers = None if self.body.is_linear else Towers(self.body.output_dim, config.tower_dim, self.n_logits)
         self.wide = None if self.body.is_linear or not self.pair_dim else nn.Linear(self.pair_dim, sum(self.n_logits))
         self.personal: Any = None
+        self.given: Given = ()
 
     @property
     def width(self) -> int:
@@ -64,6 +67,11 @@ class Ranker(nn.Module):
     def personalise(self, gates: nn.Module) -> Ranker:
         """Let ``gates`` (``models.PERSONAL``) scale the hidden layers; returns the ranker."""
         self.personal = gates
+        return self
+
+    def presuppose(self, given: Given) -> Ranker:
+        """Let heads be products with those they presuppose (``entire_space.joint``); returns the ranker."""
+        self.given = tuple(given)
         return self
 
     def user_first(self, user: Tensor, user_numeric: Tensor) -> Tensor:
@@ -149,6 +157,10 @@ class Ranker(nn.Module):
         return torch.cat([dots, item_numeric], dim=1)
 
     def _above(self, first: Tensor, pair: Tensor, gates: Sequence[Tensor]) -> Tensor:
+        logits = self._logits(first, pair, gates)
+        return joint(logits, self.given) if self.given else logits
+
+    def _logits(self, first: Tensor, pair: Tensor, gates: Sequence[Tensor]) -> Tensor:
         hidden = self.body(first, gates)
         if self.towers is None:
             return side_by_side(hidden, self.n_logits)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,11 +11,14 @@ import torch
 from torch import Tensor
 
 from feedmill.core.batches import SampleBatch
-from feedmill.core.errors import DataError
+from feedmill.core.config import nearest
+from feedmill.core.errors import ConfigError, DataError
 from feedmill.core.progress import console
 from feedmill.core.workspace import component
 from feedmill.models import WATCH_TIME
 from feedmill.models.heads.binary import BinaryHead
+from feedmill.models.rank.config import in_order
+from feedmill.samples.rows import ALL_HEADS
 
 WATCH = "watch_s"  # the label that is seconds; all others are 0 or 1
 
@@ -23,6 +26,23 @@ WATCH = "watch_s"  # the label that is seconds; all others are 0 or 1
 def heads_of(names: Sequence[str], config: Any) -> list[Any]:
     """A head for each label: of the configured kind for seconds watched, else binary."""
     return [_watch_head(config) if name == WATCH else BinaryHead() for name in names]
+
+
+def presupposed(names: Sequence[str], heads: Sequence[Any], given: Mapping[str, str]) -> list[tuple[int, int]]:
+    """Columns of logits that presuppose others, for ``Ranker.presuppose``.
+
+    A head that is not learned now, or whose other is not, stands by itself.
+
+    Raises:
+        ConfigError: there can be no such head, or it is not one of chances.
+    """
+    chances = [name for name in ALL_HEADS if name != WATCH]
+    for name in {*given, *given.values()}:
+        if name not in chances:
+            raise ConfigError(f'rank.given: no chance of "{name}"', f"some of {chances}", nearest(name, chances))
+    starts = np.cumsum([0, *(head.n_logits for head in heads)])
+    column = {name: int(start) for name, start in zip(names, starts[:-1], strict=True)}
+    return [(column[h], column[given[h]]) for h in in_order(given) if h in column and given[h] in column]
 
 
 def losses_of(heads: Sequence[Any], logits: Sequence[Tensor], labels: Tensor, duration: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ from feedmill.models.losses import multi_task
 from feedmill.models.rank.ranker import Ranker
 from feedmill.train.config import Fitting
 from feedmill.train.loop import Features, run
-from feedmill.train.rank.heads import heads_of, losses_of, usable
+from feedmill.train.rank.heads import heads_of, losses_of, presupposed, usable
 from feedmill.train.rank.personal import personalised
 from feedmill.train.rank.ranker_graphs import graphs, predicted
 
@@ -71,6 +71,7 @@ def fitted(
     embedding = FusedEmbedding(spec.n_rows, chosen.config.embedding_dim, chosen.config.dropout)
     shapes = sizes(spec, chosen.config.embedding_dim)
     model = chosen.cls(chosen.config, *shapes, n_logits)
+    model.presuppose(presupposed(samples.heads, heads, chosen.config.given))
     personalised(model, chosen.config, spec, shapes)
     features = Features(spec, batch, embedding)
     labels, mask = torch.from_numpy(samples.labels), torch.from_numpy(samples.mask)

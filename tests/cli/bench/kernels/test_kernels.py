@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from feedmill.cli.bench.kernels.log import power_law, store
-from feedmill.cli.bench.kernels.run import RIVALS, Log, scipy_swing, small
+from feedmill.cli.bench.kernels.rivals import RIVALS, Log, scipy_swing, small
 
 kernels: Any = importlib.import_module("feedmill.cli.bench.kernels")  # the package has a command of that name
 

@@ -24,7 +24,7 @@ from feedmill.core.errors import DataError
 from feedmill.core.progress import progress
 from feedmill.metrics.rows import BenchRow
 
-SCRIPT = Path(__file__).with_name("run.py")
+SCRIPT = Path(__file__).with_name("rivals.py")
 OURS = ("itemcf", "usercf", "swing", "swing, capped", "adds")
 ROUNDS, QUICK_ROUNDS = 3, 1
 

@@ -1,6 +1,6 @@
 """One rival, one run: seconds and memory of a kernel on a stored log, in a process of its own.
 
-    python run.py RIVAL FOLDER CORES
+    python rivals.py RIVAL FOLDER CORES
 
 prints ``{"seconds": …, "cpu_s": …, "peak_mb": …, "version": …}``; exits with 3 where the library is not installed.
 Timed is the way from the log in memory to the lists of neighbours, with all that is laid out anew on the way; the

@@ -104,7 +104,10 @@ class RerankRule(Protocol):
 
 
 class WatchTimeHead(Protocol):
-    """Watch seconds from logits (torch tensors); loss and gradient are finite at 0 seconds and at the cap."""
+    """Watch seconds from logits (torch tensors); loss and gradient are finite at 0 seconds, at the cap, for replays.
+
+    Constructed with its config and the labels it will learn, float32[n] seconds and durations (``models.heads.head``).
+    """
 
     n_logits: int
 

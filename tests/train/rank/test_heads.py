@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from feedmill.core.batches import ProbeBatch, SampleBatch
 from feedmill.core.errors import DataError
@@ -53,7 +54,7 @@ def test_seconds_need_a_head_that_is_asked_for(capsys: pytest.CaptureFixture[str
     assert capsys.readouterr().err == ""
     both = usable(samples, WATCHING)
     assert both.heads == ("click", "watch_s")
-    first, second = heads_of(both.heads, WATCHING)
+    first, second = heads_of(both, WATCHING, torch.full((3,), torch.nan))
     assert isinstance(first, BinaryHead)
     assert isinstance(second, WeightedLogisticHead)
     assert second.config.cap_s == 60.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from feedmill.core.config import Config
@@ -13,7 +13,7 @@ class BinaryConfig(Config, frozen=True):
     """A binary head has no parameters."""
 
 
-class BinaryHead:
+class BinaryHead(nn.Module):
     """Logistic regression on the ranker's logit: an unbiased estimate of the share of positives.
 
     Attributes:
@@ -26,6 +26,7 @@ class BinaryHead:
     reads_duration = False
 
     def __init__(self, config: BinaryConfig | None = None) -> None:
+        super().__init__()
         self.config = config or BinaryConfig()
 
     def loss(self, logits: Tensor, label: Tensor, duration: Tensor | None = None) -> Tensor:

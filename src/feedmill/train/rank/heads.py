@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -23,9 +23,19 @@ from feedmill.samples.rows import ALL_HEADS
 WATCH = "watch_s"  # the label that is seconds; all others are 0 or 1
 
 
-def heads_of(names: Sequence[str], config: Any) -> list[Any]:
-    """A head for each label: of the configured kind for seconds watched, else binary."""
-    return [_watch_head(config) if name == WATCH else BinaryHead() for name in names]
+def heads_of(samples: SampleBatch, config: Any, duration: Tensor) -> list[Any]:
+    """A head for each label: of the configured kind for seconds watched, else binary.
+
+    Args:
+        duration: float32[C] seconds, NaN = unknown.
+
+    Raises:
+        DataError: seconds watched that the configured head cannot learn from.
+    """
+    return [
+        _watch_head(config, samples, h, duration) if name == WATCH else BinaryHead()
+        for h, name in enumerate(samples.heads)
+    ]
 
 
 def presupposed(names: Sequence[str], heads: Sequence[Any], given: Mapping[str, str]) -> list[tuple[int, int]]:
@@ -90,9 +100,10 @@ def usable(samples: SampleBatch, config: Any) -> SampleBatch:
     )
 
 
-def _watch_head(config: Any) -> Any:
+def _watch_head(config: Any, samples: SampleBatch, h: int, duration: Tensor) -> Any:
     chosen = component(config.watch_time, WATCH_TIME, "rank.watch_time")
-    return chosen.cls(chosen.config)  # type: ignore[call-arg]
+    known, cls = samples.mask[:, h], cast(Any, chosen.cls)
+    return cls(chosen.config, samples.labels[known, h], duration.numpy()[known])
 
 
 def _one_class(known: Any) -> str:

@@ -20,6 +20,7 @@ from feedmill.models.rank.ranker import Ranker
 from feedmill.train.config import Fitting
 from feedmill.train.loop import Features, run
 from feedmill.train.rank.heads import heads_of, losses_of, presupposed, usable
+from feedmill.train.rank.one_by_one import one_by_one
 from feedmill.train.rank.personal import personalised
 from feedmill.train.rank.ranker_graphs import graphs, predicted
 
@@ -64,8 +65,8 @@ def fitted(
     Raises:
         DataError: no head has two classes among its labels.
     """
-    samples = usable(samples, chosen.config)
-    heads = heads_of(samples.heads, chosen.config)
+    samples, length = usable(samples, chosen.config), _seconds(duration, len(samples))
+    heads = heads_of(samples, chosen.config, length)
     n_logits = [head.n_logits for head in heads]
     torch.manual_seed(seed)
     embedding = FusedEmbedding(spec.n_rows, chosen.config.embedding_dim, chosen.config.dropout)
@@ -74,18 +75,29 @@ def fitted(
     model.presuppose(presupposed(samples.heads, heads, chosen.config.given))
     personalised(model, chosen.config, spec, shapes)
     features = Features(spec, batch, embedding)
-    labels, mask = torch.from_numpy(samples.labels), torch.from_numpy(samples.mask)
-    weight = torch.from_numpy(samples.loss_weight)
-    length = _seconds(duration, len(samples))
+    singles, whole = one_by_one(heads, samples, seed)
+    labels, mask = torch.from_numpy(whole.labels), torch.from_numpy(whole.mask)
+    weight = torch.from_numpy(whole.loss_weight)
 
-    def loss(requests: NDArray[np.int64]) -> Tensor:
+    def loss(units: NDArray[np.int64]) -> Tensor:
+        requests, examples = (units, units[:0]) if singles is None else singles.split(units)
         rows, of = features.rows(requests)
-        x = features.inputs(requests, rows, of)
-        logits = model(x.user, x.user_numeric, x.item, x.item_numeric, x.request_of)
-        each = losses_of(heads, torch.split(logits, n_logits, dim=1), labels[rows], length[rows])
-        return multi_task(each, mask[rows], weight[rows])
+        if singles is not None:
+            asked, single, place = singles.rows(examples, len(requests))
+            requests, of = np.concatenate([requests, asked]), np.concatenate([of, place])
+        x = features.inputs(requests, rows if singles is None else np.concatenate([rows, single]), of)
+        logits = torch.split(model(x.user, x.user_numeric, x.item, x.item_numeric, x.request_of), n_logits, dim=1)
+        n = len(rows)
+        each = losses_of(heads, [z[:n] for z in logits], labels[rows], length[rows])
+        value = multi_task(each, mask[rows], weight[rows])
+        if singles is None:
+            return value
+        return value + singles.loss(heads[singles.head], logits[singles.head][n:], examples, weight)
 
-    losses = run(f"training {chosen.kind}", model, [embedding], len(samples.probe), loss, fitting, seed)
+    what, n_requests = f"training {chosen.kind}", len(samples.probe)
+    if singles is not None:
+        fitting, n_requests = singles.fitting(fitting, n_requests), singles.n
+    losses = run(what, model, [embedding], n_requests, loss, fitting, seed)
     return Fitted(model, embedding, heads, features, samples, losses)
 
 
@@ -125,5 +137,6 @@ def fit_ranker(
 
 
 def _seconds(duration: Floats | None, n: int) -> Tensor:
-    """float32[n], NaN where unknown."""
-    return torch.from_numpy(np.full(n, np.nan, np.float32) if duration is None else duration)
+    """float32[n], NaN where unknown; a length of 0 is none that is known."""
+    known = np.full(n, np.nan, np.float32) if duration is None else duration
+    return torch.from_numpy(np.where(known > 0, known, np.float32(np.nan)).astype(np.float32))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -22,7 +22,7 @@ class Whole(nn.Module):
 
     def __init__(self, model: Ranker, heads: Sequence[Any]) -> None:
         super().__init__()
-        self.model, self.heads = model, tuple(heads)
+        self.model, self.heads = model, nn.ModuleList(heads)
 
     def forward(
         self,
@@ -63,7 +63,7 @@ class Scores(nn.Module):
 
     def __init__(self, model: Ranker, heads: Sequence[Any]) -> None:
         super().__init__()
-        self.model, self.heads = model, tuple(heads)
+        self.model, self.heads = model, nn.ModuleList(heads)
 
     def forward(
         self,
@@ -78,10 +78,11 @@ class Scores(nn.Module):
         return predicted(self.heads, logits, duration)
 
 
-def predicted(heads: Sequence[Any], logits: Tensor, duration: Tensor | None) -> Tensor:
+def predicted(heads: Iterable[Any], logits: Tensor, duration: Tensor | None) -> Tensor:
     """float32[C, L] logits, head after head, float32[C] or none -> float32[C, H] probabilities and seconds."""
-    parts = torch.split(logits, [head.n_logits for head in heads], dim=1)
-    return torch.stack([head.predict(part, duration) for head, part in zip(heads, parts, strict=True)], dim=1)
+    each = list(heads)
+    parts = torch.split(logits, [head.n_logits for head in each], dim=1)
+    return torch.stack([head.predict(part, duration) for head, part in zip(each, parts, strict=True)], dim=1)
 
 
 def graphs(model: Ranker, heads: Sequence[Any], example: Inputs) -> Mapping[str, bytes]:

@@ -24,6 +24,11 @@ def of(kind: str, vectors: Floats | None = None, **parameters: Any) -> Make:
 
 
 MAKE: dict[str, Make] = {
+    "dpp": of("dpp", suite.vectors()),
+    "dpp, without vectors": of("dpp", author_weight=0.3),
+    "dpp, quality, short window": of("dpp", suite.vectors(), form="quality", window=3, topic_weight=0),
+    "dpp, drawn": of("dpp", suite.vectors(), temperature=0.1),
+    "mmr, drawn": of("mmr", suite.vectors(), temperature=0.1, author_weight=0.2),
     "mmr": of("mmr", suite.vectors()),
     "mmr, without vectors": of("mmr"),
     "mmr, short window": of("mmr", suite.vectors(), theta=0.3, window=2, topic_weight=0),

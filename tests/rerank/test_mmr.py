@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from contracts.rule import N_ITEMS, REQUEST, candidates, some, state, vectors
 from feedmill.core.batches import CandidateBatch, Floats
-from feedmill.rerank.mmr import MMR, MMRConfig, compare, overlap, stretch
+from feedmill.rerank.kernels import compare, overlap
+from feedmill.rerank.mmr import MMR, MMRConfig
+from feedmill.rerank.similarity import stretch
 
 LOWEST = float(np.finfo(np.float32).min)
 
@@ -149,5 +151,5 @@ def test_overlap_of_topics(a: list[int], b: list[int], expected: float) -> None:
 
 def test_compare_mixes_cosine_and_overlap() -> None:
     line, topics = np.zeros(2, np.float32), np.array([[1, 0], [1, 2]], np.int32)
-    compare(line, np.array([[1.0, 0.6], [0.0, 0.8]], np.float32), topics, 0.25, 0)
+    compare(line, np.array([[1.0, 0.6], [0.0, 0.8]], np.float32), topics, np.array([3, 3], np.int32), 0.25, 0.0, 0)
     assert line.tolist() == pytest.approx([1, 0.25 * 0.5 + 0.75 * 0.6])

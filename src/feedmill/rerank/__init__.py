@@ -10,6 +10,7 @@ from feedmill.rerank.fusion import FusionConfig, check, fuse
 RULES: Registry[Any] = Registry(
     "rule",
     {
+        "dpp": "feedmill.rerank.dpp:DPP",
         "mmr": "feedmill.rerank.mmr:MMR",
         "window": "feedmill.rerank.window:Window",
     },

@@ -1,7 +1,7 @@
 """The compiled part of the rules that trade value for variety: greedy picks against what was picked before.
 
 C candidates in order of value, k slots, D width of vectors. ``vectors`` is float32[D, C] of length 1 (or 0), so that a
-loop along the candidates takes several at a time; ``topics`` int32[C, T] and ``author`` int32[C] are 0 where unknown.
+loop along the candidates takes several at a time; ``topics`` int32[T, C] and ``author`` int32[C] are 0 where unknown.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from feedmill.core.batches import Floats, Rows
 
 Doubles = NDArray[np.float64]
+LEAST = 1e-12  # of what is new of a candidate, so that its logarithm is finite
 
 
 @njit(cache=True, nogil=True)
@@ -30,7 +31,7 @@ def mmr(
     n = len(value)
     rows, alike = np.empty(k, np.int32), np.zeros(k, np.float32)
     near = np.zeros((min(window, max(k, 1)), n), np.float32)
-    most, taken = np.zeros(n, np.float32), np.zeros(n, np.bool_)
+    most, taken, n_topics = np.zeros(n, np.float32), np.zeros(n, np.bool_), distinct(topics)
     for slot in range(k):
         best, best_score = -1, 0.0
         for i in range(n):
@@ -39,7 +40,7 @@ def mmr(
                 best, best_score = i, score
         rows[slot], alike[slot], taken[best] = best, most[best], True
         line = near[slot % len(near)]
-        compare(line, vectors, topics, author, topic_weight, author_weight, best)
+        compare(line, vectors, topics, n_topics, author, topic_weight, author_weight, best)
         if 0 < slot < len(near):
             maximum(most, line, most)
         else:
@@ -58,35 +59,63 @@ def maximum(a: Floats, b: Floats, out: Floats) -> None:
 
 @njit(cache=True, nogil=True)
 def compare(
-    line: Floats, vectors: Floats, topics: Rows, author: Rows, topic_weight: float, author_weight: float, j: int
-) -> None:
-    """Fill ``line`` float32[C] with the similarity of every candidate to j; ``vectors`` is float32[D, C]."""
+    line: Floats, vectors: Floats, topics: Rows, n_topics: Rows, author: Rows,
+    topic_weight: float, author_weight: float, j: int,
+) -> None:  # fmt: skip
+    """Fill ``line`` float32[C] with the similarity of every candidate to j; topics by Jaccard, both over either."""
     for i in range(len(line)):
         line[i] = author_weight if author_weight > 0 and author[i] == author[j] and author[i] > 0 else 0
     share = np.float32(1 - topic_weight - author_weight)
     if share > 0:
-        for d in range(len(vectors)):
-            x, column = share * vectors[d, j], vectors[d]
+        whole = len(vectors) // 4 * 4
+        for d in range(0, whole, 4):  # four at a time: ``line`` is read and written a quarter as often
+            a, b, c, e = vectors[d], vectors[d + 1], vectors[d + 2], vectors[d + 3]
+            xa, xb, xc, xe = share * a[j], share * b[j], share * c[j], share * e[j]
             for i in range(len(line)):  # along the candidates: the processor takes eight at a time
-                line[i] += x * column[i]
-    if topic_weight > 0:
+                line[i] += xa * a[i] + xb * b[i] + xc * c[i] + xe * e[i]
+        for d in range(whole, len(vectors)):
+            a = vectors[d]
+            xa = share * a[j]
+            for i in range(len(line)):
+                line[i] += xa * a[i]
+    if topic_weight > 0 and n_topics[j] > 0:
+        both = np.zeros(len(line), np.int32)
+        for s in range(len(topics)):
+            if topics[s, j] > 0 and is_first(topics, s, j):
+                add_those_with(topics, topics[s, j], both)
         for i in range(len(line)):
-            line[i] += topic_weight * overlap(topics[i], topics[j])
+            line[i] += np.float32(topic_weight) * both[i] / max(n_topics[i] + n_topics[j] - both[i], 1)
 
 
 @njit(cache=True, nogil=True)
-def overlap(a: Rows, b: Rows) -> float:
-    """Jaccard of two sets of topics, padded with 0 at the end: those in both / those in either."""
-    n_a, n_b, both = 0, 0, 0
-    while n_b < len(b) and b[n_b] > 0:
-        n_b += 1
-    while n_a < len(a) and a[n_a] > 0:
-        for t in range(n_b):
-            if a[n_a] == b[t]:
-                both += 1
-                break
-        n_a += 1
-    return both / (n_a + n_b - both) if both > 0 else 0.0
+def add_those_with(topics: Rows, topic: int, both: Rows) -> None:
+    """One more for each candidate that has the topic, in whichever place."""
+    has = np.zeros(len(both), np.int32)
+    for s in range(len(topics)):
+        row = topics[s]
+        for i in range(len(both)):
+            has[i] |= np.int32(row[i] == topic)
+    for i in range(len(both)):
+        both[i] += has[i]
+
+
+@njit(cache=True, nogil=True)
+def is_first(topics: Rows, s: int, i: int) -> bool:
+    """Whether a candidate's topic in place s stands in no place before."""
+    found = True
+    for before in range(s):
+        found &= topics[before, i] != topics[s, i]
+    return found
+
+
+@njit(cache=True, nogil=True)
+def distinct(topics: Rows) -> Rows:
+    """int32[C] topics of each candidate."""
+    n = np.zeros(topics.shape[1], np.int32)
+    for s in range(len(topics)):
+        for i in range(len(n)):
+            n[i] += topics[s, i] > 0 and is_first(topics, s, i)
+    return n
 
 
 @njit(cache=True, nogil=True)
@@ -106,18 +135,24 @@ def dpp(
     n, width = len(gain), max(min(window - 1, k), 0)
     rows, fresh = np.empty(k, np.int32), np.zeros(k, np.float32)
     c, v = np.zeros((width, n)), np.zeros((width, width))
-    own, left = np.empty(n), np.empty(n)
+    own, left, n_topics = np.empty(n), np.empty(n), distinct(topics)
+    scale = np.empty(n)  # without noise e^(gain / variety) x d has the same order, and costs no logarithms
+    most = gain.max() if n else 0.0
+    for i in range(n):
+        scale[i] = np.exp((gain[i] - most) / max(variety, 1e-9))
     line, taken = np.zeros(n, np.float32), np.zeros(n, np.bool_)
     inside = np.empty(max(width, 1), np.int32)  # the picks in the window, oldest first
     n_inside = 0
     for i in range(n):
-        own[i] = length(vectors, topics, author, topic_weight, author_weight, i) + ridge
+        own[i] = length(vectors, n_topics, author, topic_weight, author_weight, i) + ridge
         left[i] = own[i]
     for slot in range(k):
         best, best_score = -1, 0.0
         for i in range(n):
             if not taken[i]:
-                score = gain[i] + variety * np.log(max(left[i], 1e-12)) + (noise[slot, i] if len(noise) else 0)
+                score = scale[i] * max(left[i], LEAST)
+                if len(noise):
+                    score = gain[i] + variety * np.log(max(left[i], LEAST)) + noise[slot, i]
                 if best < 0 or score > best_score:
                     best, best_score = i, score
         rows[slot], taken[best] = best, True
@@ -128,8 +163,8 @@ def dpp(
             forget_first(c, v, left, width)
             inside[: width - 1] = inside[1:width].copy()
             n_inside -= 1
-        compare(line, vectors, topics, author, topic_weight, author_weight, best)
-        root = np.sqrt(max(left[best], 1e-12))
+        compare(line, vectors, topics, n_topics, author, topic_weight, author_weight, best)
+        root = np.sqrt(max(left[best], LEAST))
         for j in range(n_inside):
             v[n_inside, j] = c[j, best]
         v[n_inside, n_inside] = root
@@ -174,10 +209,10 @@ def forget_first(c: Doubles, v: Doubles, left: Doubles, width: int) -> None:
 
 
 @njit(cache=True, nogil=True)
-def length(vectors: Floats, topics: Rows, author: Rows, topic_weight: float, author_weight: float, i: int) -> float:
+def length(vectors: Floats, n_topics: Rows, author: Rows, topic_weight: float, author_weight: float, i: int) -> float:
     """How like itself a candidate is: what it has of a vector, of topics and of an author."""
     out = author_weight if author[i] > 0 else 0.0
-    if topics.shape[1] > 0 and topics[i, 0] > 0:
+    if n_topics[i] > 0:
         out += topic_weight
     share = 1 - topic_weight - author_weight
     if share > 0:

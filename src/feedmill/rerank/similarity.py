@@ -73,7 +73,7 @@ class Similarity:
     def of(self, item: Rows) -> Alike:
         """Of C candidate rows."""
         catalogue = self._state.catalogue
-        topics, author = np.ascontiguousarray(catalogue.topics[item]), np.ascontiguousarray(catalogue.author[item])
+        topics, author = np.ascontiguousarray(catalogue.topics[item].T), np.ascontiguousarray(catalogue.author[item])
         return Alike(self._unit(item), topics, author, *self.weights)
 
     def _unit(self, item: Rows) -> Floats:

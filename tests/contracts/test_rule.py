@@ -33,6 +33,7 @@ MAKE: dict[str, Make] = {
     "mmr, without vectors": of("mmr"),
     "mmr, short window": of("mmr", suite.vectors(), theta=0.3, window=2, topic_weight=0),
     "window": of("window"),
+    "window, at least": of("window", of="a3", at_least=1, at_most=3, window=3),
     "window, any topic": of("window", by="topic", topics="any", window=5),
     "window, that cannot hold": of("window", by="author", at_most=1, window=30),
 }

@@ -1,17 +1,24 @@
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace as replace_struct
 
 from contracts.rule import REQUEST, candidates, some, state
 from feedmill.core.batches import CandidateBatch
 from feedmill.core.config import convert
 from feedmill.core.errors import ConfigError
+from feedmill.core.events import EventBatch, Kind
 from feedmill.rerank.window import Window, WindowConfig
+from feedmill.state import State
+
+DAY_MS, NOW_MS = 86_400_000, 1_700_000_000_000
 
 
 def apply(batch: CandidateBatch, k: int, **parameters: Any) -> tuple[list[int], tuple[str, ...]]:
@@ -111,3 +118,88 @@ def test_many_topics_in_any_window_hold() -> None:
         known = authors[slot : slot + 3][authors[slot : slot + 3] > 0]
         assert len(np.unique(known)) == len(known)
     assert not any("relaxed" in note for note in notes)
+
+
+def plain_quota(is_member: list[bool], k: int, at_least: int, window: int) -> list[int]:
+    """At least so many of the members in every whole window, as late as can be."""
+    left, picked = list(range(len(is_member))), []
+    while left and len(picked) < k:
+        before = picked[max(0, len(picked) - window + 1) :]
+        to_come = max(0, window - 1 - len(picked))
+        needed = sum(is_member[j] for j in before) + to_come < at_least
+        fits = [i for i in left if is_member[i] or not needed]
+        picked.append(fits[0] if fits else left[0])
+        left.remove(picked[-1])
+    return picked
+
+
+@settings(max_examples=60)
+@given(st.integers(0, 40), st.integers(0, 40), st.integers(0, 3), st.integers(1, 8), st.integers(0, 99))
+def test_at_least_so_many_of_an_author_in_every_whole_window(
+    n: int, k: int, at_least: int, window: int, seed: int
+) -> None:
+    at_least = min(at_least, window)
+    batch = some(n, seed)
+    rows, notes = apply(batch, k, of="a1", at_least=at_least, at_most=window, window=window)
+    is_member = [state().catalogue.authors.id(a) == "a1" for a in state().catalogue.author[batch.item]]
+    assert rows == plain_quota(is_member, k, at_least, window)
+    for end in range(window, len(rows) + 1):
+        enough = sum(is_member[j] for j in rows[end - window : end]) >= at_least
+        assert enough or any("relaxed: fewer" in note for note in notes[:end])
+
+
+def test_one_author_alone_is_held_back() -> None:
+    batch = some(40)
+    rows, notes = apply(batch, 30, of="a2", at_most=1, window=10)
+    authors = [state().catalogue.authors.id(a) for a in state().catalogue.author[batch.item[rows]]]
+    assert all(authors[s : s + 10].count("a2") <= 1 for s in range(20) if "relaxed" not in "".join(notes))
+    assert all("a2" in note or "held back" in note for note in notes if note)
+
+
+def test_channels_have_quotas() -> None:
+    """Ten of "itemcf" come first; one in three is to be of "popular", and none may be alone with more than two."""
+    found = np.full((20, 2), np.nan, np.float32)
+    found[:10, 0], found[10:, 1] = 1, 1
+    batch = replace(
+        candidates(range(1, 21), np.linspace(1, 0, 20).tolist()), found=found, channels=("itemcf", "popular")
+    )
+    rows, notes = apply(batch, 9, by="channel", of="popular", at_least=1, at_most=3, window=3)
+    assert rows == [0, 1, 10, 2, 3, 11, 4, 5, 12]
+    assert "1 of channel popular belong in 3 slots" in notes[2]
+    assert apply(batch, 6, by="channel", at_most=2, window=3)[0] == [0, 1, 10, 2, 3, 11]
+    assert apply(batch, 5, by="channel", of="unheard", at_least=1, at_most=5, window=5)[0] == [0, 1, 2, 3, 4]
+
+
+def test_what_is_new_has_its_place() -> None:
+    days = [400, 300, 200, 100, 50, 3, 0]
+    fresh = State()
+    fresh.fold(
+        EventBatch.of(
+            {
+                "kind": int(Kind.ITEM),
+                "item_id": [f"i{d}" for d in days],
+                "payload": [json.dumps({"publish_ms": NOW_MS - d * DAY_MS}) for d in days],
+            }
+        )
+    )
+    batch = candidates(range(1, 8), np.linspace(1, 0, 7).tolist())
+    config = WindowConfig(by="fresh", max_age_days=7, at_least=1, at_most=4, window=4)
+    request = replace_struct(REQUEST, time_ms=NOW_MS)
+    picks = Window(config, fresh).apply(request, batch, 7)
+    assert picks.rows.tolist() == [0, 1, 2, 5, 3, 4, 6]
+    assert "what is new" in picks.notes[3]
+    assert Window(config, fresh).apply(request, batch.take(np.arange(4)), 4).notes[3].startswith("fresh window relaxed")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"at_least": 2, "of": "a"}, "set at_most = 4"),
+        ({"at_least": 6, "at_most": 9, "window": 5, "of": "a"}, "at_least 6"),
+        ({"at_least": 1}, "at_least of any author"),
+        ({"by": "colour"}, "colour"),
+    ],
+)
+def test_what_cannot_hold_is_refused(wrong: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        convert(wrong, WindowConfig, "rerank.rules[0]")

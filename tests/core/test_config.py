@@ -30,6 +30,15 @@ def test_a_bad_value_is_shown_with_its_path(raw: dict[str, object], path: str) -
     assert caught.value.expected
 
 
+class Schemes(Config, frozen=True):
+    scheme: Literal[1, 2, 30] = 1
+
+
+def test_choices_that_are_numbers_are_listed_too() -> None:
+    with pytest.raises(ConfigError, match=r"scheme = 3[\s\S]*one of \[1, 2, 30\]"):
+        convert({"scheme": 3}, Schemes)
+
+
 def test_overrides_reach_dotted_paths_and_leave_the_original() -> None:
     raw = {"inner": {"theta": 0.5}}
     assert override(raw, {"inner.theta": 0.9, "limit": 3}) == {"inner": {"theta": 0.9}, "limit": 3}

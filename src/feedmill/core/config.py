@@ -45,12 +45,13 @@ def convert(raw: Mapping[str, Any], kind: type[S], at: str = "") -> S:
         value = _value_at(raw, where.strip("`").lstrip("."))
         choices = _choices(kind, where.strip("`").lstrip("."))
         if choices:
-            raise ConfigError(f"{path} = {value!r}", f"one of {list(choices)}", nearest(str(value), choices)) from None
+            fix = nearest(str(value), map(str, choices))
+            raise ConfigError(f"{path} = {value!r}", f"one of {list(choices)}", fix) from None
         raise ConfigError(f"{path or 'config'} = {value!r}", what, "run `feedmill config --explain`") from None
 
 
-def _choices(kind: Any, where: str) -> tuple[str, ...]:
-    """The values that the field at ``where`` may have, if they are a list of words; else none."""
+def _choices(kind: Any, where: str) -> tuple[Any, ...]:
+    """The values that the field at ``where`` may have, if they are a list; else none."""
     for key in where.split("."):
         if not (isinstance(kind, type) and issubclass(kind, msgspec.Struct)):
             return ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from os import cpu_count
 from pathlib import Path
@@ -55,6 +56,11 @@ class BenchRow(msgspec.Struct, frozen=True, kw_only=True):
     versions: dict[str, str] = msgspec.field(default_factory=versions)
 
 
-def write(rows: list[BenchRow], path: Path) -> None:
-    """The rows as one JSON list."""
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(rows), indent=1) + b"\n")
+def encoded(rows: Sequence[BenchRow]) -> bytes:
+    """The rows as one JSON list; NumPy's numbers are numbers."""
+    return msgspec.json.encode(rows, enc_hook=float)
+
+
+def write(rows: Sequence[BenchRow], path: Path) -> None:
+    """The rows as a file of one JSON list."""
+    path.write_bytes(msgspec.json.format(encoded(rows), indent=1) + b"\n")

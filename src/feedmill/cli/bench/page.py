@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from feedmill.core.errors import DataError
-from feedmill.metrics.rows import BenchRow
+from feedmill.metrics.rows import BenchRow, encoded
 
 Figures = Sequence[Mapping[str, Any]]
 Fill = Callable[[Figures, str, Path], str]
@@ -39,7 +39,7 @@ def read(paths: Sequence[Path]) -> Figures:
 
 def figures(rows: Sequence[BenchRow]) -> Figures:
     """The same of rows just measured."""
-    decoded: Figures = msgspec.json.decode(msgspec.json.encode(rows))
+    decoded: Figures = msgspec.json.decode(encoded(rows))
     return decoded
 
 

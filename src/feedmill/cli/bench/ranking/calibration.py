@@ -183,7 +183,8 @@ def _down_sampling(n: int, n_seeds: int) -> Iterator[BenchRow]:
             bench = Bench(log, SamplesConfig(keep_negatives=share, max_requests=n), GROUPS, seed)
             n_rows[share] = len(bench.samples)
             epochs = min(max(1, round(VISITS / len(bench.samples))), MOST_EPOCHS)
-            fitting = {"epochs": epochs, "batch_size": 1024 if share == 1.0 else 128, "learning_rate": 1e-3}
+            fitting = {"epochs": epochs, "batch_size": 256 if share == 1.0 else 128, "learning_rate": 1e-3}
+            fitting["anneal"] = True  # or the last steps decide by how much everything reads high
             part = bench.fitted(RANK, fitting, CalibrationConfig())
             truth = float(bench.truth.mean())
             for what in ("raw", "corrected"):

@@ -12,8 +12,11 @@ from feedmill.core.clock import FixedClock
 from feedmill.core.protocols import Dataset
 from feedmill.datasets import DATASETS
 from feedmill.datasets.gowalla import Gowalla
+from feedmill.datasets.kuairand import KuaiRand
+from feedmill.datasets.kuairec import KuaiRec, KuaiRecSmall
 from feedmill.datasets.mapping import MappedDataset
 from feedmill.datasets.movielens import MovieLens100K, MovieLensLatest
+from feedmill.datasets.segmm import SegMM
 from feedmill.datasets.tables import EventsTable, ItemsTable, LogMapping, UsersTable
 
 
@@ -48,6 +51,79 @@ def gowalla(folder: Path) -> Dataset:
     return Gowalla(folder)
 
 
+def segmm(folder: Path) -> Dataset:
+    (folder / "SegMM_inter_sample.csv").write_text(
+        "user_id,video_id,time_ms,duration_ms,playing_time,label_1D\n"
+        "1,30,205739830,32366,1623,[ 0 -1 -1 -1 -1 -1 -1]\n"
+        '2,9,205739829,10000,21500,"[1 1\n 1]"\n'
+        "1,9,205739830,10000,10000,[1 1]\n"
+        "1,9,x,10000,10000,[1 1]\n"
+    )
+    return SegMM(folder)
+
+
+VIEWS = (
+    "user_id,video_id,play_duration,video_duration,time,date,timestamp,watch_ratio\n"
+    "0,3650,13838,10867,2020-07-05 00:08:23.438,20200705,1593878903.438,1.273397\n"
+    "7,3650,0,10867,2020-07-05 00:08:23.438,20200705,1593878903.438,0.0\n"
+    "0,2,1500,,2020-07-05 00:08:23.438,20200705,1593878903.438,\n"
+    "0,3,1500,9000,,,,0.1667\n"
+)
+
+
+def kuairec(folder: Path, of: type[KuaiRec] = KuaiRec) -> Dataset:
+    (folder / of.matrix).write_text(VIEWS)
+    (folder / "user_features.csv").write_text(
+        "user_id,user_active_degree,is_live_streamer,follow_user_num,follow_user_num_range,onehot_feat0,onehot_feat4\n"
+        '0,high_active,0,5,"(0,10]",0,\n7,UNKNOWN,1,0,0,1,13.0\n8,full_active,0,1,"(0,10]",0,2.0\n'
+    )
+    (folder / "item_categories.csv").write_text('video_id,feat\n2,[8]\n3650,"[27, 9]"\n4000,[1]\n')
+    (folder / "item_daily_features.csv").write_text(
+        "video_id,date,author_id,video_type,upload_dt,upload_type,visible_status,video_duration,music_id,video_tag_id,"
+        "video_tag_name,show_cnt,like_cnt\n"
+        "3650,20200705,3309,NORMAL,2020-03-30,ShortImport,public,10867,3350323409,841,建筑,11000,20\n"
+        "3650,20200706,3309,NORMAL,2020-03-30,ShortImport,public,10867,3350323409,841,建筑,99000,21\n"
+    )
+    return of(folder)
+
+
+def kuairec_small(folder: Path) -> Dataset:
+    return kuairec(folder, KuaiRecSmall)
+
+
+SHOWN = (
+    "user_id,video_id,date,hourmin,time_ms,is_click,is_like,is_follow,is_comment,is_forward,is_hate,long_view,"
+    "play_time_ms,duration_ms,profile_stay_time,comment_stay_time,is_profile_enter,is_rand,tab\n"
+)
+
+
+def kuairand(folder: Path) -> Dataset:
+    (folder / "data").mkdir(exist_ok=True)
+    (folder / "data" / "log_standard_4_22_to_5_08_pure.csv").write_text(
+        f"{SHOWN}0,11,20220422,700,1650582000000,1,1,1,1,1,0,1,19000,19000,0,0,0,0,1\n"
+        "0,12,20220422,700,1650582000000,0,0,0,0,0,1,0,0,5000,0,0,0,0,1\n"
+        "5,11,20220422,700,1650582001000,1,0,0,0,0,0,0,0,19000,0,0,0,0,0\n"
+    )
+    (folder / "data" / "log_standard_4_08_to_4_21_pure.csv").write_text(
+        f"{SHOWN}5,13,20220408,900,1649380000000,0,0,0,0,0,0,0,700,0,0,0,0,0,2\n"
+    )
+    (folder / "data" / "log_random_4_22_to_5_08_pure.csv").write_text(
+        f"{SHOWN}0,14,20220423,700,1650670000000,0,0,0,0,0,0,0,2000,8000,0,0,0,1,1\n"
+    )
+    (folder / "data" / "user_features_pure.csv").write_text(
+        "user_id,user_active_degree,is_live_streamer,register_days,register_days_range,onehot_feat0,onehot_feat12\n"
+        "0,full_active,-124,799,730+,1,\n5,UNKNOWN,1,3,8-14,0,1.0\n"
+    )
+    (folder / "data" / "video_features_basic_pure.csv").write_text(
+        "video_id,author_id,video_type,upload_dt,upload_type,visible_status,video_duration,server_width,server_height,"
+        "music_id,music_type,tag\n"
+        "11,70,NORMAL,2022-04-10,LongImport,0.0,99999.0,720.0,1280.0,9155697141,9.0,39\n"
+        '13,71,AD,2022-04-09,UNKNOWN,0.0,87433.0,720.0,1280.0,9155697141,,"2,68"\n'
+        "15,71,NORMAL,,Web,0.0,,720.0,1280.0,9155697141,4.0,\n"
+    )
+    return KuaiRand(folder)
+
+
 def mapped(folder: Path) -> Dataset:
     (folder / "log.csv").write_text(
         "uid,vid,ts,act,sec\nu,a,1700000000,play,3\nu,b,1600000000,play,x\nv,b,1600000001,like,\n"
@@ -66,11 +142,15 @@ def mapped(folder: Path) -> Dataset:
 
 MAKE: dict[str, Callable[[Path], Dataset]] = {
     "gowalla": gowalla,
+    "kuairand": kuairand,
+    "kuairec": kuairec,
+    "kuairec-small": kuairec_small,
     "mapped": mapped,
     "ml-100k": movielens_100k,
     "ml-latest": movielens_latest,
+    "segmm": segmm,
 }
-DESCRIBED = ("gowalla", "ml-100k", "ml-latest")
+DESCRIBED = ("gowalla", "kuairand", "kuairec", "kuairec-small", "ml-100k", "ml-latest", "segmm")
 CHECKS = [name for name in vars(suite) if name.startswith("check_") and name != "check_batch"]
 DESCRIBED_CHECKS = [name for name in vars(suite) if name.startswith("described_")]
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from feedmill.features.report import Line
     from feedmill.state import State
 
-report_app = typer.Typer(no_args_is_help=True, help="Reports on the features, and on the ranker.")
+report_app = typer.Typer(no_args_is_help=True, help="Reports on the features, the ranker and watch times.")
 
 
 @report_app.command()
@@ -60,6 +60,27 @@ def ranking(
     from feedmill.cli.report_ranking import report_ranking
 
     report_ranking(workspace(folder, settings), by, buckets, head or [], seed, json)
+
+
+@report_app.command()
+def watch_time(
+    out: Annotated[Path, typer.Option("--out", help="The folder for index.html and its pictures.")],
+    folder: Dir = HERE,
+    settings: Set = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Instead of a workspace, a CSV file with duration_ms and playing_time (ms).")
+    ] = None,
+    source: Annotated[
+        list[Path] | None,
+        typer.Option("--from", help="Compare heads: figures of bench watch-time --json; may be repeated."),
+    ] = None,
+) -> None:
+    """A page of pictures: watch times beside what losses assume of them, and how the heads compare."""
+    from feedmill.cli.charts.watched import of_file, of_workspace
+    from feedmill.cli.report_watch_time import report_watch_time
+
+    watched = of_workspace(workspace(folder, settings)) if data is None else of_file(data)
+    report_watch_time(watched, source or [], out)
 
 
 def run(at: Workspace, share: float, rows: int) -> tuple[list[Line], str]:

@@ -27,7 +27,22 @@ PERSONAL: Registry[object] = Registry(
 """Gates by user and item of any ranker's hidden layers, by ``kind`` in ``[rank] personal = { kind = ... }``."""
 
 WATCH_TIME: Registry[WatchTimeHead] = Registry(
-    "watch_time", {"weighted_logistic": "feedmill.models.heads.weighted_logistic:WeightedLogisticHead"}
+    "watch_time",
+    {
+        "weighted_logistic": "feedmill.models.heads.weighted_logistic:WeightedLogisticHead",
+        "mse": "feedmill.models.heads.mse:MSEHead",
+        "wce": "feedmill.models.heads.wce:WCEHead",
+        "fraction": "feedmill.models.heads.fraction:FractionHead",
+        "completion": "feedmill.models.heads.completion:CompletionHead",
+        "finish": "feedmill.models.heads.finish:FinishHead",
+        "softmax": "feedmill.models.heads.softmax:SoftmaxHead",
+        "distilled": "feedmill.models.heads.distilled:DistilledHead",
+        "ordinal": "feedmill.models.heads.ordinal:OrdinalHead",
+        "quantile": "feedmill.models.heads.quantile:QuantileHead",
+        "d2q": "feedmill.models.heads.d2q:D2QHead",
+        "cread": "feedmill.models.heads.cread:CREADHead",
+        "tpm": "feedmill.models.heads.tpm:TPMHead",
+    },
 )
 """Heads for seconds watched, by ``kind`` in ``[rank] watch_time = { kind = ... }``."""
 

@@ -157,3 +157,20 @@ def retrieval(
     from feedmill.cli.bench.retrieval import retrieval_rows
 
     _paged(lambda: retrieval_rows(quick, data, only or ()), retrieval_page.write, json, page, source)
+
+
+@bench_app.command()
+@interruptible
+def watch_time(
+    quick: Quick = False,
+    json: Json = None,
+    data: Data = None,
+    only: Only = None,
+    page: Page = None,
+    source: Source = None,
+) -> None:
+    """Every watch-time head on one trunk, split and budget: error, order, calibration, cost, significance."""
+    from feedmill.cli.bench.watch_time import page as watch_time_page
+    from feedmill.cli.bench.watch_time import watch_time_rows
+
+    _paged(lambda: watch_time_rows(quick, data, only or ()), watch_time_page.write, json, page, source)

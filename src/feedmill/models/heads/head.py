@@ -105,7 +105,7 @@ class WatchTimeHead(nn.Module):
 
     def capped(self, seconds: Tensor) -> Tensor:
         """Seconds from 0 to the cap."""
-        return seconds.clamp(0, self.config.cap_s)
+        return seconds.clamp(0.0, self.config.cap_s)  # 0.0: a graph wants bounds of one type
 
     def known(self, duration: Tensor) -> Tensor:
         """Durations with the typical one where it is unknown."""

@@ -1,0 +1,1 @@
+"""Pictures for people, as PNG files: what a report shows."""

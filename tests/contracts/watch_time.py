@@ -38,7 +38,11 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "softmax, medians": {"kind": "softmax", "centre": "median", "n_bins": 10},
     "distilled": {"kind": "distilled"},
     "distilled, laplace, exponential": {
-        "kind": "distilled", "noise": "laplace", "bins": "exponential", "by_width": True, "recalibrate": False,
+        "kind": "distilled",
+        "noise": "laplace",
+        "bins": "exponential",
+        "by_width": True,
+        "recalibrate": False,
     },
     "distilled, edges, uniform": {"kind": "distilled", "points": "edges", "bins": "uniform", "sigma_s": 2.0},
     "distilled, given": {"kind": "distilled", "bins": [1.0, 3.0, 7.0, 20.0, 60.0, 200.0], "recalibrate": False},

@@ -42,6 +42,11 @@ def test_the_graph_serves_the_same(variant: str) -> None:
 
 
 @pytest.mark.parametrize("variant", suite.VARIANTS)
+def test_what_it_does_not_read_may_be_missing(variant: str) -> None:
+    suite.check_needs_no_duration(suite.made(variant))
+
+
+@pytest.mark.parametrize("variant", suite.VARIANTS)
 def test_it_says_what_it_is(variant: str) -> None:
     about = suite.made(variant).about
     assert all(len(words) > 3 for words in about)

@@ -137,6 +137,13 @@ def check_learns(head: WatchTimeHead) -> None:
     assert served[3] > served[0]
 
 
+def check_needs_no_duration(head: WatchTimeHead) -> None:
+    """A head that does not read the duration serves without it."""
+    logits, unknown = torch.randn(5, head.n_logits), torch.full((5,), torch.nan)
+    if not head.reads_duration:
+        torch.testing.assert_close(head.predict(logits, None), head.predict(logits, unknown))  # type: ignore[arg-type]
+
+
 class _Served(nn.Module):
     def __init__(self, head: WatchTimeHead) -> None:
         super().__init__()

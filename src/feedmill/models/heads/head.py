@@ -107,8 +107,10 @@ class WatchTimeHead(nn.Module):
         """Seconds from 0 to the cap."""
         return seconds.clamp(0.0, self.config.cap_s)  # 0.0: a graph wants bounds of one type
 
-    def known(self, duration: Tensor) -> Tensor:
-        """Durations with the typical one where it is unknown."""
+    def known(self, duration: Tensor | None) -> Tensor:
+        """Durations with the typical one where it is unknown; None = nobody reads them, and the graph has none."""
+        if duration is None:
+            return self.typical_s[None]
         return torch.where(duration > 0, duration, self.typical_s)
 
 

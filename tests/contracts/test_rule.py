@@ -29,6 +29,8 @@ MAKE: dict[str, Make] = {
     "dpp, quality, short window": of("dpp", suite.vectors(), form="quality", window=3, topic_weight=0),
     "dpp, drawn": of("dpp", suite.vectors(), temperature=0.1),
     "mmr, drawn": of("mmr", suite.vectors(), temperature=0.1, author_weight=0.2),
+    "duplicates, by vectors": of("duplicates", suite.vectors(), limit=0.3),
+    "duplicates, by topics": of("duplicates", topic_weight=1.0, limit=0.5, window=3),
     "mmr": of("mmr", suite.vectors()),
     "mmr, without vectors": of("mmr"),
     "mmr, short window": of("mmr", suite.vectors(), theta=0.3, window=2, topic_weight=0),

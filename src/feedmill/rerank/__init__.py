@@ -11,6 +11,7 @@ RULES: Registry[Any] = Registry(
     "rule",
     {
         "dpp": "feedmill.rerank.dpp:DPP",
+        "duplicates": "feedmill.rerank.duplicates:Duplicates",
         "mmr": "feedmill.rerank.mmr:MMR",
         "window": "feedmill.rerank.window:Window",
     },

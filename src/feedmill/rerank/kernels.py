@@ -119,6 +119,41 @@ def distinct(topics: Rows) -> Rows:
 
 
 @njit(cache=True, nogil=True)
+def apart(
+    vectors: Floats, topics: Rows, author: Rows,
+    limit: float, topic_weight: float, author_weight: float, window: int, n: int, k: int,
+) -> tuple[NDArray[np.int32], NDArray[np.bool_], NDArray[np.float32]]:  # fmt: skip
+    """Slots in the given order, passing over what is at least ``limit`` like one of the last ``window`` picks.
+
+    Returns:
+        int32[k] rows; whether nothing left was less alike, bool[k]; float32[C] the most that each was like a pick that
+        was in its way, 0 where none was.
+    """
+    rows, relaxed, in_the_way = np.empty(k, np.int32), np.zeros(k, np.bool_), np.zeros(n, np.float32)
+    near = np.zeros((min(window, max(k, 1)), n), np.float32)
+    most, taken, n_topics = np.zeros(n, np.float32), np.zeros(n, np.bool_), distinct(topics)
+    for slot in range(k):
+        first, chosen = -1, -1
+        for i in range(n):
+            if taken[i]:
+                continue
+            first = i if first < 0 else first
+            if most[i] < limit:
+                chosen = i
+                break
+            in_the_way[i] = max(in_the_way[i], most[i])
+        if chosen < 0:
+            chosen, relaxed[slot] = first, True
+        rows[slot], taken[chosen] = chosen, True
+        line = near[slot % len(near)]
+        compare(line, vectors, topics, n_topics, author, topic_weight, author_weight, chosen)
+        maximum(near[0], near[0], most)
+        for s in range(1, min(slot + 1, len(near))):
+            maximum(most, near[s], most)
+    return rows, relaxed, in_the_way
+
+
+@njit(cache=True, nogil=True)
 def dpp(
     gain: Floats, noise: Floats, vectors: Floats, topics: Rows, author: Rows,
     variety: float, topic_weight: float, author_weight: float, ridge: float, window: int, k: int,

@@ -29,8 +29,8 @@ class Duplicates:
     """Fills slots in the given order, passing over near-duplicates of what is shown in the ``window`` slots before.
 
     What was passed over takes the first slot it fits; when nothing else is left it comes all the same, and the note
-    says so. Without item vectors, topics (or authors) would be all there is to tell items by, and the rule leaves the order
-    alone unless they are given a weight.
+    says so. Without item vectors, topics (or authors) would be all there is to tell items by, and the rule leaves the
+    order alone unless they are given a weight.
 
     Args:
         config: see DuplicatesConfig.

@@ -102,6 +102,53 @@ def table(found: Figures, name: str, page: Path) -> str:
     return text + (f"\n{'; '.join(missing)}.\n" if missing else "")
 
 
+def wide(found: Figures, name: str, page: Path) -> str:
+    """A line for each thing of a part and a column for each of its metrics; things without a common metric in tables apart."""
+    tables: list[tuple[list[str], dict[str, dict[str, Row]]]] = []
+    for what, rows in _by_name(found, name).items():
+        measured = {metric: row for metric, row in rows.items() if row["value"] is not None}
+        fits = (t for t in tables if set(t[0]) & set(measured))
+        table = next(fits, None)
+        if table is None:
+            tables.append(table := ([], {}))
+        table[0].extend(metric for metric in measured if metric not in table[0])
+        table[1][what] = measured
+    text = "\n".join(_wide(metrics, lines) for metrics, lines in tables if metrics)
+    missing = [f"{row['what'].partition(': ')[2]}: {row['unit']}" for row in found
+               if part_of(row) == name and row["value"] is None]  # fmt: skip
+    return (text or NO_FIGURES) + (f"\n{'; '.join(missing)}.\n" if missing else "")
+
+
+def _wide(metrics: Sequence[str], lines: Mapping[str, Mapping[str, Row]]) -> str:
+    out = [_line(["", *metrics]), "|---" * (len(metrics) + 1) + "|"]
+    out += [_line([what, *(_number(rows.get(metric)) for metric in metrics)]) for what, rows in lines.items()]
+    units = dict.fromkeys(row["unit"] for rows in lines.values() for row in rows.values())
+    return "\n".join(out) + f"\n\n{'; '.join(units)}.\n"
+
+
+def _number(row: Row | None) -> str:
+    """With four decimals; a count without any."""
+    return _bounded(row, 4 if row and row["value"] != round(row["value"]) else 0)
+
+
+def trees(found: Figures, name: str, page: Path) -> str:
+    """A line per label and number of trees: each alone, both, and both over the better one alone."""
+    rows = {
+        what: of["normalised entropy"] for what, of in _by_name(found, "trees").items() if "normalised entropy" in of
+    }
+    both = {what: row for what, row in rows.items() if ": GBDT + LR, " in what}
+    if not both:
+        return NO_FIGURES
+    lines = [_line(["", "LR alone", "trees alone", "trees of the pair", "both", "ratio"]), "|---" * 6 + "|"]
+    for what, row in both.items():
+        task, _, n = what.partition(": GBDT + LR, ")
+        others = ("LR alone", f"trees alone, {n}", f"the trees of GBDT + LR by themselves, {n}")
+        cells = [_bounded(rows.get(f"{task}: {other}"), 4) for other in others]
+        lines.append(_line([f"{task}, {n}", *cells, _bounded(row, 4), f"{row['ratio']:.3f}"]))
+    drifting = {what: of for what, of in _by_name(found, "trees").items() if "progressive normalised entropy" in of}
+    return "\n".join(lines) + "\n" + (f"\n{_wide(['progressive normalised entropy'], drifting)}" if drifting else "")
+
+
 def plot(found: Figures, name: str, page: Path) -> str:
     """A picture beside the page, and the line that shows it."""
     from feedmill.cli.bench.ranking import plot as ranking_plot
@@ -153,5 +200,7 @@ FILL: Mapping[str, Fill] = {
     "census": census,
     "differences": differences,
     "table": table,
+    "wide": wide,
+    "trees": trees,
     "plot": plot,
 }

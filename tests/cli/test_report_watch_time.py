@@ -133,7 +133,7 @@ def test_without_matplotlib_it_says_what_to_install(
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     refused = run("report", "watch-time", "--data", views, "--out", tmp_path / "out")
     assert isinstance(refused.exception, ConfigError)
-    assert "feedmill[bench]" in str(refused.exception)
+    assert "feedmill[report]" in str(refused.exception)
     assert not (tmp_path / "out").exists()
 
 

@@ -45,7 +45,7 @@ def pyplot() -> Any:
         import matplotlib as mpl
     except ModuleNotFoundError:
         raise ConfigError(
-            "matplotlib is not installed", "it, to draw the figures", "pip install 'feedmill[bench]'"
+            "matplotlib is not installed", "it, to draw the figures", "pip install 'feedmill[report]'"
         ) from None
     mpl.use("agg")
     from matplotlib import pyplot as library

@@ -162,7 +162,7 @@ def plot(found: Figures, name: str, page: Path) -> str:
         "census": (ranking_plot.contestants, "AUC of each model on Census-Income"),
     }[name]
     if not draw(rows, file):
-        return "The plot needs matplotlib: pip install 'feedmill[bench]'.\n"
+        return "The plot needs matplotlib: pip install 'feedmill[report]'.\n"
     return f"![{shows}]({file.name})\n"
 
 

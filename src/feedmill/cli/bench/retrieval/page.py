@@ -121,7 +121,7 @@ def plot(found: Figures, split: str, page: Path) -> str:
         return NO_FIGURES
     file = page.with_name(f"{page.stem}-{split}.svg")
     if not bars(measured, list(runs(split)), f"Recall@20, {split}", file):
-        return "The plot needs matplotlib: pip install 'feedmill[bench]'.\n"
+        return "The plot needs matplotlib: pip install 'feedmill[report]'.\n"
     return f"![Recall@20 of every channel on {split}]({file.name})\n"
 
 

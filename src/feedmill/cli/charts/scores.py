@@ -19,6 +19,7 @@ Row = Mapping[str, Any]
 Scores = Mapping[str, Mapping[str, Row]]  # variant -> metric -> row
 FIFTHS = tuple(f"PCOC fifth {k}" for k in range(1, 6))
 XAUC, COST = "XAUC", "ms per 1,000 rows"
+LABELS = "labels of "  # where a row is not of a head
 COLUMNS, TITLE_WIDTH = 5, 25  # panels in a row; letters in a line above one
 LOW, HIGH = 0.4, 2.5  # of the calibration panels; what lies outside is drawn at the border as an arrow
 
@@ -32,6 +33,8 @@ def by_task(found: Sequence[Row]) -> dict[str, Scores]:
     out: dict[str, dict[str, dict[str, Row]]] = {}
     for row in found:
         task, sign, variant = row["what"].partition(": ")
+        if task.startswith(LABELS):  # what labels alone say, no head
+            continue
         if sign and row.get("value") is not None and row["metric"] in (*FIFTHS, XAUC, COST):
             out.setdefault(task, {}).setdefault(variant, {})[row["metric"]] = row
     tasks = {task: of for task, of in out.items() if any({*FIFTHS, XAUC} & set(metrics) for metrics in of.values())}

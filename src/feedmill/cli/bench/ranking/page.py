@@ -103,7 +103,7 @@ def table(found: Figures, name: str, page: Path) -> str:
 
 
 def wide(found: Figures, name: str, page: Path) -> str:
-    """A line for each thing of a part and a column for each of its metrics; things without a common metric in tables apart."""
+    """A line for each thing of a part, a column for each metric; things without a common one in tables apart."""
     tables: list[tuple[list[str], dict[str, dict[str, Row]]]] = []
     for what, rows in _by_name(found, name).items():
         measured = {metric: row for metric, row in rows.items() if row["value"] is not None}

@@ -58,9 +58,11 @@ def census(found: Figures, name: str, page: Path) -> str:
     missing = []
     for who in (*OURS, *PEERS):
         rows = by_name.get(who, {})
-        speeds = [row for metric, row in rows.items() if metric.startswith("rows/s")]
+        # a run with one rival calls it "rows/s": it comes first, and of the same rival it alone counts
+        speeds = [rows[metric] for metric in sorted(rows) if metric.startswith("rows/s")]
         if speeds:
-            times = "; ".join(f"{row['peer']} {row['ratio']:.2f}" for row in speeds if row["ratio"])
+            beside = {row["peer"]: row for row in reversed(speeds) if row["ratio"]}
+            times = "; ".join(f"{peer} {row['ratio']:.2f}" for peer, row in reversed(beside.items()))
             aucs = [_bounded(rows.get(f"AUC {head}"), 4) for head in HEADS]
             lines.append(_line([who, *aucs, _bounded(speeds[0], 1), times]))
         elif rows:

@@ -83,7 +83,9 @@ def usable(samples: SampleBatch, config: Any) -> SampleBatch:
         else:
             why.append(f'"{name}": {_one_class(known)}')
     if config.watch_time and WATCH not in samples.heads:
-        why.append(f'"{WATCH}": the samples have no seconds watched, see samples.watch_time')
+        why.append(
+            f'"{WATCH}": the samples have no seconds watched: too few WATCH events, or samples.watch_time is off'
+        )
     if not keep:
         raise DataError(
             f"no head can be learned from {len(samples):,} rows: {'; '.join(why)}",

@@ -44,7 +44,8 @@ def views(tmp_path: Path) -> Path:
 
 
 def workspace(folder: Path, events: EventBatch) -> Workspace:
-    (folder / "feedmill.toml").write_text("[retrieval.channels.popular]\n")
+    sections = "[retrieval.channels.popular]\n[samples.interest]\nis_binary = true\n"
+    (folder / "feedmill.toml").write_text(sections)
     log = open_log(Workspace.open(folder))
     try:
         log.append(events)

@@ -6,13 +6,12 @@ arXiv 2208.08696.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 from feedmill.core.errors import DataError
-from feedmill.core.events import EventBatch, Kind
-from feedmill.datasets.source import Reject, digest
-from feedmill.datasets.views import USER_TEXTS, Attributes, ViewColumns, Views, day_ms, described, files_of, texts_of
+from feedmill.core.events import Kind
+from feedmill.datasets.source import digest
+from feedmill.datasets.views import USER_TEXTS, Attributes, ViewColumns, ViewLog, Views, day_ms, files_of, texts_of
 
 LICENCE = "KuaiRand, CC BY-SA 4.0: cite Gao et al., CIKM 2022 (https://doi.org/10.1145/3511808.3557624)"
 STANDARD, RANDOM, USERS, VIDEOS = (
@@ -38,7 +37,7 @@ VIDEO_TEXTS = ("author_id", "video_type", "upload_type", "music_type")
 _FORMAT = "1"  # part of the source: raise it when the same files would give other events
 
 
-class KuaiRand:
+class KuaiRand(ViewLog):
     """Pure, 1K or 27K: impressions with seconds watched, finishes, clicks, likes, follows, comments, shares, dislikes.
 
     ``is_click`` is a click where videos stand in two columns, and a play of more than seven seconds or of the whole
@@ -74,25 +73,6 @@ class KuaiRand:
         self._views = Views(logs, COLUMNS)
         self._users = {k: v for path in users[::-1] for k, v in texts_of(path, "user_id", USER_TEXTS).items()}
         self._items = _items(self._views.durations(), videos)
-
-    def events(self) -> Iterator[EventBatch]:
-        """See ``datasets.views``."""
-        return self._views.events(self._source)
-
-    def items(self) -> EventBatch:
-        """An ITEM event for each video, at the time of the first view."""
-        return described(Kind.ITEM, self._items, self._views.first_ms, self._source)
-
-    def users(self) -> EventBatch:
-        """A USER event for each user of ``user_features``, at the time of the first view."""
-        return described(Kind.USER, self._users, self._views.first_ms, self._source)
-
-    def source(self) -> str:
-        return self._source
-
-    def rejects(self) -> Iterator[Reject]:
-        """Rows without a user, video, time or playing time."""
-        return iter(self._views.rejected)
 
 
 def _items(durations: dict[int, float], tables: list[Path]) -> dict[int, Attributes]:

@@ -5,19 +5,17 @@ Chongming Gao et al., KuaiRec: A Fully-Observed Dataset and Insights for Evaluat
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 from feedmill.core.errors import DataError
-from feedmill.core.events import EventBatch, Kind
-from feedmill.datasets.source import Reject, digest
+from feedmill.datasets.source import digest
 from feedmill.datasets.views import (
     USER_TEXTS,
     Attributes,
     ViewColumns,
+    ViewLog,
     Views,
     day_ms,
-    described,
     files_of,
     read,
     texts_of,
@@ -30,7 +28,7 @@ DAILY_TEXTS = ("author_id", "upload_dt", "video_type", "upload_type", "music_id"
 _FORMAT = "1"  # part of the source: raise it when the same files would give other events
 
 
-class KuaiRec:
+class KuaiRec(ViewLog):
     """The big matrix: 12,530,806 views of 7,176 users, impressions with seconds watched and finishes.
 
     There are no clicks, likes or other feedback in it. Of videos it reads topics (``item_categories``) and what does
@@ -65,25 +63,6 @@ class KuaiRec:
         files = {path.name: path for path in beside}
         self._users = texts_of(files[USERS], "user_id", USER_TEXTS) if USERS in files else {}
         self._items = _items(self._views.durations(), files.get(CATEGORIES), files.get(DAILY))
-
-    def events(self) -> Iterator[EventBatch]:
-        """See ``datasets.views``."""
-        return self._views.events(self._source)
-
-    def items(self) -> EventBatch:
-        """An ITEM event for each video, at the time of the first view."""
-        return described(Kind.ITEM, self._items, self._views.first_ms, self._source)
-
-    def users(self) -> EventBatch:
-        """A USER event for each user of ``user_features``, at the time of the first view."""
-        return described(Kind.USER, self._users, self._views.first_ms, self._source)
-
-    def source(self) -> str:
-        return self._source
-
-    def rejects(self) -> Iterator[Reject]:
-        """Rows without a user, video, time or playing time; the small matrix has many without a time."""
-        return iter(self._views.rejected)
 
 
 class KuaiRecSmall(KuaiRec):

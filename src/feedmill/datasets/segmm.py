@@ -6,14 +6,12 @@ arXiv 2504.04237.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 from feedmill.core.errors import DataError
-from feedmill.core.events import EventBatch, Kind
 from feedmill.datasets.check import EARLIEST_MS
-from feedmill.datasets.source import Reject, digest
-from feedmill.datasets.views import ViewColumns, Views, described, files_of
+from feedmill.datasets.source import digest
+from feedmill.datasets.views import ViewColumns, ViewLog, Views, files_of
 
 LICENCE = "SegMM by its authors, as published: cite He et al., SIGIR 2025 (arXiv 2504.04237)"
 START_MS = 1_704_067_200_000  # 2024-01-01 UTC
@@ -21,7 +19,7 @@ COLUMNS = ViewColumns(time="time_ms", played_ms="playing_time", duration_ms="dur
 _FORMAT = "1"  # part of the source: raise it when the same files would give other events
 
 
-class SegMM:
+class SegMM(ViewLog):
     """Views of short videos: impressions, seconds watched, and finishes. Nothing else is known of users and videos.
 
     Times in the published sample count from a moment that it does not name; they are taken to count from 2024-01-01
@@ -48,23 +46,6 @@ class SegMM:
         self._views = Views(files, COLUMNS)
         if self._views.first_ms < EARLIEST_MS:
             self._views = Views(files, COLUMNS, START_MS)
-
-    def events(self) -> Iterator[EventBatch]:
-        """See ``datasets.views``."""
-        return self._views.events(self._source)
-
-    def items(self) -> EventBatch:
-        """An ITEM event for each video, with its duration, at the time of the first view."""
-        lasts = {item: {"duration_s": s if s == s else None} for item, s in self._views.durations().items()}
-        return described(Kind.ITEM, lasts, self._views.first_ms, self._source)
-
-    def users(self) -> EventBatch:
-        """Nothing is known of users."""
-        return described(Kind.USER, {}, self._views.first_ms, self._source)
-
-    def source(self) -> str:
-        return self._source
-
-    def rejects(self) -> Iterator[Reject]:
-        """Rows without a user, video, time or playing time."""
-        return iter(self._views.rejected)
+        lasts = self._views.durations()
+        self._items = {item: {"duration_s": s if s == s else None} for item, s in lasts.items()}
+        self._users = {}

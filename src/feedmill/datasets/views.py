@@ -124,6 +124,40 @@ class Views:
         return pl.concat(parts)
 
 
+class ViewLog:
+    """What the logs of views have in common: a dataset whose ``__init__`` reads them.
+
+    Attributes:
+        _source: digest of the files.
+        _views: their rows.
+        _items, _users: what is known of each, by id ascending.
+    """
+
+    _source: str
+    _views: Views
+    _items: Mapping[int, Attributes]
+    _users: Mapping[int, Attributes]
+
+    def events(self) -> Iterator[EventBatch]:
+        """See ``datasets.views``."""
+        return self._views.events(self._source)
+
+    def items(self) -> EventBatch:
+        """An ITEM event for each video, at the time of the first view."""
+        return described(Kind.ITEM, self._items, self._views.first_ms, self._source)
+
+    def users(self) -> EventBatch:
+        """A USER event for each user of whom something is known, at the time of the first view."""
+        return described(Kind.USER, self._users, self._views.first_ms, self._source)
+
+    def source(self) -> str:
+        return self._source
+
+    def rejects(self) -> Iterator[Reject]:
+        """Rows without a user, video, time or playing time."""
+        return iter(self._views.rejected)
+
+
 def described(kind: Kind, known: Mapping[int, Attributes], time_ms: int, source: str) -> EventBatch:
     """An ITEM or USER event for each of the ids, all at one time."""
     of = "item_id" if kind == Kind.ITEM else "user_id"

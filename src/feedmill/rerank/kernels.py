@@ -176,7 +176,6 @@ def dpp(
     for i in range(n):
         scale[i] = np.exp((gain[i] - most) / max(variety, 1e-9))
     line, taken = np.zeros(n, np.float32), np.zeros(n, np.bool_)
-    inside = np.empty(max(width, 1), np.int32)  # the picks in the window, oldest first
     n_inside = 0
     for i in range(n):
         own[i] = length(vectors, n_topics, author, topic_weight, author_weight, i) + ridge
@@ -196,27 +195,31 @@ def dpp(
             continue
         if n_inside == width:
             forget_first(c, v, left, width)
-            inside[: width - 1] = inside[1:width].copy()
             n_inside -= 1
         compare(line, vectors, topics, n_topics, author, topic_weight, author_weight, best)
-        root = np.sqrt(max(left[best], LEAST))
-        for j in range(n_inside):
-            v[n_inside, j] = c[j, best]
-        v[n_inside, n_inside] = root
-        row = c[n_inside]
-        for i in range(n):
-            row[i] = line[i]
-        row[best] = own[best]  # a pick is like itself, ridge and all
-        for j in range(n_inside):
-            x, other = c[j, best], c[j]
-            for i in range(n):
-                row[i] -= x * other[i]
-        for i in range(n):
-            row[i] /= root
-            left[i] -= row[i] * row[i]
-        inside[n_inside] = best
+        remember(c, v, left, line, own[best], best, n_inside)
         n_inside += 1
     return rows, fresh
+
+
+@njit(cache=True, nogil=True)
+def remember(c: Doubles, v: Doubles, left: Doubles, line: Floats, own: float, pick: int, n_inside: int) -> None:
+    """Put a pick behind the ``n_inside`` in the window: its row of ``v`` and of ``c``; what is ``left`` after it."""
+    root = np.sqrt(max(left[pick], LEAST))
+    for j in range(n_inside):
+        v[n_inside, j] = c[j, pick]
+    v[n_inside, n_inside] = root
+    row = c[n_inside]
+    for i in range(len(line)):
+        row[i] = line[i]
+    row[pick] = own  # a pick is like itself, ridge and all
+    for j in range(n_inside):
+        x, other = c[j, pick], c[j]
+        for i in range(len(line)):
+            row[i] -= x * other[i]
+    for i in range(len(line)):
+        row[i] /= root
+        left[i] -= row[i] * row[i]
 
 
 @njit(cache=True, nogil=True)

@@ -17,7 +17,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 import polars as pl
-from msgspec import Meta
+from msgspec import Meta, structs
 from numpy.typing import NDArray
 
 from feedmill.core.batches import LANES, Floats, Mask, ProbeBatch, Rows, SampleBatch
@@ -59,6 +59,13 @@ class SamplesConfig(DownSampling, frozen=True):
     watch_time: Annotated[
         bool, Meta(description='label rows with the seconds watched too, as head "watch_s", if there are enough')
     ] = False
+
+
+def as_shown(config: SamplesConfig) -> SamplesConfig:
+    """The same with a row for every impression, none left out, and seconds as a label, whatever a ranker learns."""
+    return structs.replace(
+        config, negatives="shown", keep_share=1.0, keep_negatives=1.0, watch_time=True, min_positives=1
+    )
 
 
 def sample(events: EventBatch, state: State, config: SamplesConfig, seed: int) -> tuple[SampleBatch, str]:

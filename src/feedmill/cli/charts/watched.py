@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from feedmill.cli.charts.formulas import Doubles
@@ -97,16 +96,9 @@ def of_workspace(at: Workspace) -> Watched:
 def _as_shown(at: Workspace, events: EventBatch, state: State) -> SampleBatch:
     """Every impression, whatever a ranker leaves out, with the seconds watched as a label."""
     from feedmill.samples import SamplesConfig, sample
+    from feedmill.samples.rows import as_shown
 
-    config = replace(
-        at.section("samples", SamplesConfig),
-        negatives="shown",
-        keep_share=1.0,
-        keep_negatives=1.0,
-        watch_time=True,
-        min_positives=1,
-    )
-    return sample(events, state, config, 0)[0]
+    return sample(events, state, as_shown(at.section("samples", SamplesConfig, drop=["interest"])), 0)[0]
 
 
 def _watched(seconds: NDArray[Any], duration: NDArray[Any], of: str) -> Watched:

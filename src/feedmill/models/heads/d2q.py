@@ -10,13 +10,12 @@ from msgspec import Meta
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from feedmill.models.heads.cuts import capped_labels
-from feedmill.models.heads.head import About, Numbers, WatchTimeConfig, WatchTimeHead
-from feedmill.models.heads.lift import REPAIR, Lift, Repair
-from feedmill.models.heads.retransformation import Retransformation
+from feedmill.models.heads.cuts import Doubles, capped_labels
+from feedmill.models.heads.head import About, Numbers
+from feedmill.models.heads.repaired import RepairedConfig, RepairedHead
 
 
-class D2QConfig(WatchTimeConfig, frozen=True):
+class D2QConfig(RepairedConfig, frozen=True):
     """Parameters of ``watch_time = { kind = "d2q" }``."""
 
     n_groups: Annotated[int, Meta(ge=1, le=1000, description="groups of duration, with as many rows each")] = 20
@@ -25,10 +24,9 @@ class D2QConfig(WatchTimeConfig, frozen=True):
         Literal["squared", "cross_entropy"],
         Meta(description="between rank and sigmoid: squared is the paper's, cross_entropy keeps its slope far off"),
     ] = "squared"
-    repair: Annotated[Repair, Meta(description=REPAIR)] = "none"
 
 
-class D2QHead(WatchTimeHead):
+class D2QHead(RepairedHead):
     """Rows are grouped by duration; the label is r = F_g(t), the row's rank in its group; F_g^-1(sigmoid(z)) is served.
 
     Loss: 12 (p - r)^2 with p = sigmoid(z) (12 = one over a rank's variance, so that knowing nothing costs 1), or the
@@ -69,30 +67,18 @@ class D2QHead(WatchTimeHead):
         table = np.stack([np.quantile(t[group == g], levels) for g in range(len(edges) + 1)])
         self.register_buffer("edges", torch.tensor(edges, dtype=torch.float32))
         self.register_buffer("table", torch.tensor(table, dtype=torch.float32))
-        self.factor, self.lift = None, None
-        if config.repair == "learned":
-            self.lift, self.n_logits = Lift(t, float(np.median(t))), Lift.n_logits
-        elif config.repair != "none":
-            self.factor = Retransformation(t, lambda x: float(np.median(x)), length, config.repair)
+        self.begin(t, duration)
 
-    def loss(self, logits: Tensor, seconds: Tensor, duration: Tensor) -> Tensor:
+    def turned_back(self, t: Doubles) -> float:
+        """The median."""
+        return float(np.median(t))
+
+    def own_loss(self, logits: Tensor, seconds: Tensor, duration: Tensor) -> Tensor:
         """float32[B, n_logits], float32[B] seconds, float32[B] -> float32[B]."""
         z, rank = logits[:, 0], self.rank(seconds, duration)
         if self.config.error == "squared":
-            each = 12 * (torch.sigmoid(z) - rank).square()
-        else:
-            each = rank * softplus(-z) + (1 - rank) * softplus(z)
-        if self.lift is not None:
-            each = each + self.lift.loss(logits, self._at_rank(logits, duration), self.capped(seconds))
-        return self.config.weight * each
-
-    def predict(self, logits: Tensor, duration: Tensor) -> Tensor:
-        """float32[B, n_logits], float32[B] -> float32[B] seconds."""
-        t = self._at_rank(logits, duration)
-        if self.lift is not None:
-            served: Tensor = self.lift(logits, t, self.config.cap_s)
-            return served
-        return self.capped(t if self.factor is None else t * self.factor(self.known(duration)))
+            return 12 * (torch.sigmoid(z) - rank).square()
+        return rank * softplus(-z) + (1 - rank) * softplus(z)
 
     def rank(self, seconds: Tensor, duration: Tensor) -> Tensor:
         """float32[B] seconds, float32[B] -> float32[B] in [0, 1], the share that watched less, equals half."""
@@ -106,7 +92,7 @@ class D2QHead(WatchTimeHead):
         equal = (below + up_to - 1) / 2
         return torch.where(up_to > below, equal, torch.where(up_to == 0, 0, between)) / n_steps
 
-    def _at_rank(self, logits: Tensor, duration: Tensor) -> Tensor:
+    def low(self, logits: Tensor, duration: Tensor) -> Tensor:
         """The quantile at the predicted rank, float32[B] seconds."""
         step = self.config.n_steps * torch.sigmoid(logits[:, :1])
         places = torch.arange(self.config.n_steps + 1, device=logits.device)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Annotated, ClassVar, NamedTuple
 
 import numpy as np
@@ -47,7 +48,7 @@ class Examples(NamedTuple):
     weight: NDArray[np.float32]
 
 
-class WatchTimeHead(nn.Module):
+class WatchTimeHead(nn.Module, ABC):
     """A head is constructed with the labels it will learn, and keeps what it needs of them as buffers.
 
     Args:
@@ -86,13 +87,13 @@ class WatchTimeHead(nn.Module):
             )
         self.register_buffer("typical_s", torch.tensor(float(np.median(known)) if len(known) else 1.0))
 
+    @abstractmethod
     def loss(self, logits: Tensor, seconds: Tensor, duration: Tensor) -> Tensor:
         """float32[B, n_logits], float32[B] watched, float32[B] -> float32[B], finite, also its gradient."""
-        raise NotImplementedError
 
+    @abstractmethod
     def predict(self, logits: Tensor, duration: Tensor) -> Tensor:
         """float32[B, n_logits], float32[B] -> float32[B], finite; ``gives`` says what."""
-        raise NotImplementedError
 
     def examples(self, seconds: Numbers, seed: int) -> Examples | None:
         """What to learn from in the place of the rows; None = each row once, by ``loss``."""

@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from feedmill.models.heads.cuts import Doubles
-
-Repair = Literal["none", "constant", "duration", "learned"]
-REPAIR = (
-    "of reading low, by a factor: constant, one from the labels; duration, by how long items last, from the labels; "
-    "learned, with a logit of its own, which makes it the mean"
-)
 
 
 class Lift(nn.Module):
@@ -31,19 +24,18 @@ class Lift(nn.Module):
         turned_back: g^-1 of the mean of g(t), seconds.
     """
 
-    n_logits = 2
     start: Tensor
 
     def __init__(self, t: Doubles, turned_back: float) -> None:
         super().__init__()
         self.register_buffer("start", torch.tensor(math.log1p(float(t.mean())) - math.log1p(turned_back)))
 
-    def loss(self, logits: Tensor, low: Tensor, seconds: Tensor) -> Tensor:
-        """float32[B, 2], float32[B] seconds that g^-1 gives, float32[B] watched -> float32[B]."""
-        v = torch.log1p(low) + self.start + logits[:, 1]
+    def loss(self, u: Tensor, low: Tensor, seconds: Tensor) -> Tensor:
+        """float32[B] logits, float32[B] seconds that g^-1 gives, float32[B] watched -> float32[B]."""
+        v = torch.log1p(low) + self.start + u
         return (1 + seconds) * softplus(-v) + softplus(v)
 
-    def forward(self, logits: Tensor, low: Tensor, cap_s: float) -> Tensor:
-        """float32[B, 2], float32[B] seconds that g^-1 gives -> float32[B] seconds from 0 to ``cap_s``."""
-        v = torch.log1p(low) + self.start + logits[:, 1]
+    def forward(self, u: Tensor, low: Tensor, cap_s: float) -> Tensor:
+        """float32[B] logits, float32[B] seconds that g^-1 gives -> float32[B] seconds from 0 to ``cap_s``."""
+        v = torch.log1p(low) + self.start + u
         return torch.expm1(v.clamp(0.0, math.log1p(cap_s)))

@@ -10,23 +10,21 @@ from msgspec import Meta
 from torch import Tensor
 
 from feedmill.models.heads.cuts import Doubles, capped_labels
-from feedmill.models.heads.head import About, Numbers, WatchTimeConfig, WatchTimeHead
-from feedmill.models.heads.lift import REPAIR, Lift, Repair
-from feedmill.models.heads.retransformation import Retransformation
+from feedmill.models.heads.head import About, Numbers
+from feedmill.models.heads.repaired import RepairedConfig, RepairedHead
 
 POWER = 0.3
 
 
-class MSEConfig(WatchTimeConfig, frozen=True):
+class MSEConfig(RepairedConfig, frozen=True):
     """Parameters of ``watch_time = { kind = "mse" }``."""
 
     transform: Annotated[
         Literal["none", "log", "power"], Meta(description="none: of t; log: of log(1 + t); power: of t^0.3")
     ] = "log"
-    repair: Annotated[Repair, Meta(description=REPAIR)] = "none"
 
 
-class MSEHead(WatchTimeHead):
+class MSEHead(RepairedHead):
     """L = (z - y)^2 with y = (g(t) - mean) / standard deviation of the training rows, so that no label is far from 0.
 
     It estimates E[g(t) | x] and serves g^-1 of it: the mean of t for "none", where the longest watches rule the
@@ -56,41 +54,21 @@ class MSEHead(WatchTimeHead):
         self.register_buffer("mean", torch.tensor(float(y.mean())))
         self.register_buffer("std", torch.tensor(float(y.std())))
         self.limit = float(_transformed(np.array(config.cap_s), config.transform))
-        self.factor, self.lift = None, None
-        if config.repair == "learned":
-            self.lift, self.n_logits = Lift(t, self._turned_back(t)), Lift.n_logits
-        elif config.repair != "none":
-            lengths = self.known(torch.from_numpy(duration)).numpy()
-            self.factor = Retransformation(t, self._turned_back, lengths, config.repair)
+        self.begin(t, duration)
 
-    @property
-    def reads_duration(self) -> bool:  # type: ignore[override]  # of this head it depends on the config
-        """Whether ``predict`` does."""
-        return self.config.repair == "duration"
-
-    def loss(self, logits: Tensor, seconds: Tensor, duration: Tensor) -> Tensor:
+    def own_loss(self, logits: Tensor, seconds: Tensor, duration: Tensor) -> Tensor:
         """float32[B, n_logits], float32[B] seconds -> float32[B]; a gradient of 2 (z - y)."""
-        t, transform = self.capped(seconds), self.config.transform
+        t, transform = seconds, self.config.transform
         y = t if transform == "none" else torch.log1p(t) if transform == "log" else t**POWER
-        each = (logits[:, 0] - (y - self.mean) / self.std) ** 2
-        if self.lift is not None:
-            each = each + self.lift.loss(logits, self._low(logits), t)
-        return self.config.weight * each
+        return (logits[:, 0] - (y - self.mean) / self.std) ** 2
 
-    def predict(self, logits: Tensor, duration: Tensor) -> Tensor:
-        """float32[B, n_logits], float32[B] -> float32[B] seconds, from 0 to ``cap_s``."""
-        low = self._low(logits)
-        if self.lift is not None:
-            served: Tensor = self.lift(logits, low, self.config.cap_s)
-            return served
-        return self.capped(low if self.factor is None else low * self.factor(self.known(duration)))
-
-    def _low(self, logits: Tensor) -> Tensor:
+    def low(self, logits: Tensor, duration: Tensor) -> Tensor:
         """g^-1 of what is estimated, float32[B] seconds."""
         y, transform = (self.mean + self.std * logits[:, 0]).clamp(0.0, self.limit), self.config.transform
         return y if transform == "none" else torch.expm1(y) if transform == "log" else y ** (1 / POWER)
 
-    def _turned_back(self, t: Doubles) -> float:
+    def turned_back(self, t: Doubles) -> float:
+        """g^-1 of the mean of g(t)."""
         y = _transformed(t, self.config.transform).mean()
         return float({"none": y, "log": np.expm1(y), "power": y ** (1 / POWER)}[self.config.transform])
 

@@ -11,14 +11,13 @@ from torch import Tensor
 
 from feedmill.core.errors import ConfigError
 from feedmill.models.heads.cuts import Doubles, capped_labels
-from feedmill.models.heads.head import About, Numbers, WatchTimeConfig, WatchTimeHead
-from feedmill.models.heads.lift import REPAIR, Lift, Repair
-from feedmill.models.heads.retransformation import Retransformation
+from feedmill.models.heads.head import About, Numbers
+from feedmill.models.heads.repaired import RepairedConfig, RepairedHead
 
 Level = Annotated[float, Meta(gt=0, lt=1)]
 
 
-class QuantileConfig(WatchTimeConfig, frozen=True):
+class QuantileConfig(RepairedConfig, frozen=True):
     """Parameters of ``watch_time = { kind = "quantile" }``."""
 
     levels: Annotated[
@@ -30,7 +29,6 @@ class QuantileConfig(WatchTimeConfig, frozen=True):
     transform: Annotated[
         Literal["none", "log"], Meta(description="of t before its quantiles are learned: ln(1 + t), or t as it is")
     ] = "none"
-    repair: Annotated[Repair, Meta(description=REPAIR)] = "none"
 
     def __post_init__(self) -> None:
         """Raise ConfigError unless the levels ascend."""
@@ -38,7 +36,7 @@ class QuantileConfig(WatchTimeConfig, frozen=True):
             raise ConfigError(f"levels = {list(self.levels)}", "each above the one before it", "sort them")
 
 
-class QuantileHead(WatchTimeHead):
+class QuantileHead(RepairedHead):
     """With u = t or ln(1 + t): q_k = Q_k + s z_k, pinball loss max(tau_k (u - q_k), (tau_k - 1)(u - q_k)) / s.
 
     At its minimum q_k is the tau_k-quantile of u given x, and so of t given x: quantiles go through any rising
@@ -79,35 +77,13 @@ class QuantileHead(WatchTimeHead):
         self.register_buffer("share", torch.tensor(_spans(levels), dtype=torch.float32))
         self.register_buffer("centre", torch.tensor(np.quantile(u, levels), dtype=torch.float32))
         self.register_buffer("scale", torch.tensor(float(u.std())))
-        self.factor, self.lift = None, None
-        if config.repair == "learned":
-            self.lift, self.n_logits = Lift(t, self._read(t)), len(levels) + 1
-        elif config.repair != "none":
-            lengths = self.known(torch.from_numpy(duration)).numpy()
-            self.factor = Retransformation(t, self._read, lengths, config.repair)
+        self.begin(t, duration)
 
-    @property
-    def reads_duration(self) -> bool:  # type: ignore[override]  # of this head it depends on the config
-        """Whether ``predict`` does."""
-        return self.config.repair == "duration"
-
-    def loss(self, logits: Tensor, seconds: Tensor, duration: Tensor) -> Tensor:
+    def own_loss(self, logits: Tensor, seconds: Tensor, duration: Tensor) -> Tensor:
         """float32[B, n_logits], float32[B] seconds -> float32[B], mean pinball loss in standard deviations."""
-        t = self.capped(seconds)
-        u = torch.log1p(t) if self.config.transform == "log" else t
+        u = torch.log1p(seconds) if self.config.transform == "log" else seconds
         off = (u[:, None] - self.centre) / self.scale - logits[:, : len(self.levels)]
-        each = torch.maximum(self.levels * off, (self.levels - 1) * off).mean(dim=1)
-        if self.lift is not None:
-            each = each + self.lift.loss(logits[:, -2:], self._mean(logits), t)
-        return self.config.weight * each
-
-    def predict(self, logits: Tensor, duration: Tensor) -> Tensor:
-        """float32[B, n_logits] -> float32[B] seconds."""
-        t = self._mean(logits)
-        if self.lift is not None:
-            served: Tensor = self.lift(logits[:, -2:], t, self.config.cap_s)
-            return served
-        return self.capped(t if self.factor is None else t * self.factor(self.known(duration)))
+        return torch.maximum(self.levels * off, (self.levels - 1) * off).mean(dim=1)
 
     def quantiles(self, logits: Tensor) -> Tensor:
         """float32[B, n_logits] -> float32[B, K] seconds, one per level."""
@@ -116,12 +92,12 @@ class QuantileHead(WatchTimeHead):
             return q
         return torch.expm1(q.clamp(max=float(np.log1p(self.config.cap_s))))
 
-    def _mean(self, logits: Tensor) -> Tensor:
+    def low(self, logits: Tensor, duration: Tensor) -> Tensor:
         """The quantiles' mean, float32[B] seconds."""
         return (self.capped(self.quantiles(logits)) * self.share).sum(dim=1)
 
-    def _read(self, t: Doubles) -> float:
-        """What is served where t is distributed like these."""
+    def turned_back(self, t: Doubles) -> float:
+        """The mean of the quantiles of t."""
         levels = np.array(self.config.levels)
         return float(np.quantile(t, levels) @ _spans(levels))
 

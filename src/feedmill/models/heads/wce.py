@@ -13,12 +13,11 @@ from torch.nn.functional import softplus
 
 from feedmill.core.errors import ConfigError
 from feedmill.models.heads.cuts import Doubles, capped_labels
-from feedmill.models.heads.head import About, Examples, Numbers, WatchTimeConfig, WatchTimeHead
-from feedmill.models.heads.lift import REPAIR, Lift, Repair
-from feedmill.models.heads.retransformation import Retransformation
+from feedmill.models.heads.head import About, Examples, Numbers
+from feedmill.models.heads.repaired import RepairedConfig, RepairedHead
 
 
-class WCEConfig(WatchTimeConfig, frozen=True):
+class WCEConfig(RepairedConfig, frozen=True):
     """Parameters of ``watch_time = { kind = "wce" }``."""
 
     scheme: Annotated[
@@ -31,10 +30,9 @@ class WCEConfig(WatchTimeConfig, frozen=True):
         Literal["loss", "rows"],
         Meta(description="loss: both answers of a row at once; rows: each row twice, once positive, once negative"),
     ] = "loss"
-    repair: Annotated[Repair, Meta(description=REPAIR)] = "none"
 
 
-class WCEHead(WatchTimeHead):
+class WCEHead(RepairedHead):
     """L = -(w log p + log(1 - p)), p = s(z); in the stable form w sp(-z) + sp(z), sp(z) = log(1 + e^z).
 
     dL/dz = p - w (1 - p), so that it is least at e^z = E[w | x].
@@ -76,22 +74,10 @@ class WCEHead(WatchTimeHead):
                 f"more than {least:g}, such as 8, or 0 for none",
             )
         self.register_buffer("start", torch.tensor(math.log(w.mean())))
-        self.factor, self.lift = None, None
-        if config.repair == "learned":
-            if config.way == "rows":
-                given = 'repair = "learned" with way = "rows"'
-                raise ConfigError(
-                    given, "the seconds beside each answer, which rows made twice do not have", "take one"
-                )
-            self.lift, self.n_logits = Lift(t, self._turned_back(t)), Lift.n_logits
-        elif config.repair != "none":
-            lengths = self.known(torch.from_numpy(duration)).numpy()
-            self.factor = Retransformation(t, self._turned_back, lengths, config.repair)
-
-    @property
-    def reads_duration(self) -> bool:  # type: ignore[override]  # of this head it depends on the config
-        """Whether ``predict`` does."""
-        return self.config.repair == "duration"
+        if config.repair == "learned" and config.way == "rows":
+            given = 'repair = "learned" with way = "rows"'
+            raise ConfigError(given, "the seconds beside each answer, which rows made twice do not have", "take one")
+        self.begin(t, duration)
 
     def weights(self, seconds: Tensor) -> Tensor:
         """float32[B] watched -> float32[B], w of the positive answer."""
@@ -100,13 +86,10 @@ class WCEHead(WatchTimeHead):
             return t
         return (torch.log1p(t) / math.log(2) + (self.config.scheme - 1)).clamp(max=self.limit)
 
-    def loss(self, logits: Tensor, seconds: Tensor, duration: Tensor) -> Tensor:
+    def own_loss(self, logits: Tensor, seconds: Tensor, duration: Tensor) -> Tensor:
         """float32[B, n_logits], float32[B] seconds -> float32[B], w sp(-z) + sp(z)."""
         z = logits[:, 0] + self.start
-        each = self.weights(seconds) * softplus(-z) + softplus(z)
-        if self.lift is not None:
-            each = each + self.lift.loss(logits, self._low(logits), self.capped(seconds))
-        return self.config.weight * each
+        return self.weights(seconds) * softplus(-z) + softplus(z)
 
     def examples(self, seconds: Numbers, seed: int) -> Examples | None:
         """Each row twice, as a positive of weight w and as a negative of weight 1; None for the way "loss".
@@ -124,16 +107,8 @@ class WCEHead(WatchTimeHead):
         """float32[B, 1], float32[B] and float32[B] of ``examples`` -> float32[B], weighted cross-entropy in nats."""
         return super().example_loss(logits + self.start, label, weight)
 
-    def predict(self, logits: Tensor, duration: Tensor) -> Tensor:
-        """float32[B, n_logits], float32[B] -> float32[B] seconds, of odds up to the cap of w; from 0 to ``cap_s``."""
-        low = self._low(logits)
-        if self.lift is not None:
-            served: Tensor = self.lift(logits, low, self.config.cap_s)
-            return served
-        return self.capped(low if self.factor is None else low * self.factor(self.known(duration)))
-
-    def _low(self, logits: Tensor) -> Tensor:
-        """What the odds turn back to, float32[B] seconds from 0."""
+    def low(self, logits: Tensor, duration: Tensor) -> Tensor:
+        """What the odds, capped like w, turn back to: float32[B] seconds from 0."""
         odds = torch.exp((logits[:, 0] + self.start).clamp(max=math.log(self.limit)))
         if self.config.scheme == 3:
             return odds
@@ -145,6 +120,7 @@ class WCEHead(WatchTimeHead):
         w: Doubles = np.minimum(np.log2(1 + t) + (self.config.scheme - 1), self.limit)
         return w
 
-    def _turned_back(self, t: Doubles) -> float:
+    def turned_back(self, t: Doubles) -> float:
+        """What the mean weight of t turns back to."""
         odds = float(self._weights(t).mean())
         return odds if self.config.scheme == 3 else 2.0 ** (odds - (self.config.scheme - 1)) - 1

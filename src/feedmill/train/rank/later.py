@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from feedmill.core.batches import SampleBatch
@@ -15,6 +14,7 @@ from feedmill.core.workspace import Workspace
 from feedmill.features.served.logged import served_scores
 from feedmill.samples import SamplesConfig, sample, split
 from feedmill.samples.down_sampling import taken
+from feedmill.samples.rows import as_shown
 from feedmill.samples.splits import EvaluateConfig
 from feedmill.state import Probed, State
 from feedmill.train.learned import Learned
@@ -22,11 +22,6 @@ from feedmill.train.plans import Plans
 from feedmill.train.rank.ranking import fit_ranking
 
 LATER_SHARE = 0.25  # of the training side's consumption
-
-# Rows as they were shown: nothing left out, and seconds as a label whatever the ranker learns.
-AS_SHOWN = {
-    "negatives": "shown", "keep_share": 1.0, "keep_negatives": 1.0, "watch_time": True, "min_positives": 1,
-}  # fmt: skip
 
 
 class Later(NamedTuple):
@@ -78,7 +73,7 @@ def later_rows(workspace: Workspace, events: EventBatch, seed: int) -> Later:
     learned = training.take(np.flatnonzero(cut.train))
     part = fit_ranking(plans.rank, Learned(workspace, events, learned, seed))[0]["rank"]
     whole = Learned(workspace, events, training, seed)
-    config = replace(workspace.section("samples", SamplesConfig, drop=["interest"]), **AS_SHOWN)
+    config = as_shown(workspace.section("samples", SamplesConfig, drop=["interest"]))
     samples, _ = sample(training, whole.state, config, seed)
     is_later = samples.probe.time_ms[samples.probe.request_of] > int(learned.numpy("time_ms").max())
     later = taken(samples, is_later)

@@ -71,3 +71,19 @@ def measured_with(found: Figures) -> str:
     for row in found:
         packages |= row["versions"]
     return f"{'; '.join(machines)}. {', '.join(f'{k} {v}' for k, v in packages.items())}.\n"
+
+
+def line(cells: Sequence[str]) -> str:
+    """A line of a table."""
+    return f"| {' | '.join(cells)} |"
+
+
+def bounded(row: Mapping[str, Any] | None, digits: int, signed: bool = False) -> str:
+    """A figure with its interval, where it has one; nothing where there is no figure."""
+    if row is None or row["value"] is None:
+        return ""
+    sign = "+" if signed else ""
+    value = f"{row['value']:{sign},.{digits}f}"
+    if row["low"] is None or row["low"] == row["high"]:
+        return value
+    return f"{value} [{row['low']:{sign},.{digits}f}, {row['high']:{sign},.{digits}f}]"

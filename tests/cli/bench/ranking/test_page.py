@@ -34,7 +34,7 @@ def test_things_with_a_common_metric_share_a_table(tmp_path: Path) -> None:
     assert filled("wide personal", rows, tmp_path) == [
         "|  | AUC | weights | AUC over plain |",
         "|---|---|---|---|",
-        "| plain | 0.7000 [0.6000, 0.8000] | 1200 |  |",
+        "| plain | 0.7000 [0.6000, 0.8000] | 1,200 |  |",
         "| gated | 0.7500 [0.6500, 0.8500] |  | 0.0500 [-0.0500, 0.1500] |",
         "",
         "of 3 logs; weights.",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from feedmill.cli.bench import page as bench_page
-from feedmill.cli.bench.page import NO_FIGURES, Figures, Fill, measured_with
+from feedmill.cli.bench.page import NO_FIGURES, Figures, Fill, bounded, line, measured_with
 from feedmill.cli.bench.ranking import PARTS
 from feedmill.cli.bench.ranking.census import OURS, PEERS
 from feedmill.cli.bench.ranking.study import COSINES, MODELS
@@ -40,11 +40,11 @@ def study(found: Figures, name: str, page: Path) -> str:
     if not cosines:
         return NO_FIGURES
     heads = [f"p = {p} (labels {rows[f'study: p={p}, labels', 'correlation']['value']:.2f})" for p in cosines]
-    lines = [_line(["", *heads]), "|---" * (len(cosines) + 1) + "|"]
+    lines = [line(["", *heads]), "|---" * (len(cosines) + 1) + "|"]
     for metric, shown in (("final loss", "loss"), ("final loss, spread", "spread")):
         for model in MODELS:
-            cells = [_bounded(rows.get((f"study: p={p}, {model}", metric)), 3) for p in cosines]
-            lines.append(_line([f"{model}, {shown}", *cells]))
+            cells = [bounded(rows.get((f"study: p={p}, {model}", metric)), 3) for p in cosines]
+            lines.append(line([f"{model}, {shown}", *cells]))
     units = {rows[at]["unit"] for at in rows if at[1] in ("final loss", "final loss, spread")}
     return "\n".join(lines) + f"\n\nLoss: {'; spread: '.join(sorted(units))}.\n"
 
@@ -54,7 +54,7 @@ def census(found: Figures, name: str, page: Path) -> str:
     by_name = _by_name(found, "census")
     if not by_name:
         return NO_FIGURES
-    lines = [_line(["", *(f"AUC {head}" for head in HEADS), "k rows/s", "times as fast as"]), "|---|---|---|---|---|"]
+    lines = [line(["", *(f"AUC {head}" for head in HEADS), "k rows/s", "times as fast as"]), "|---|---|---|---|---|"]
     missing = []
     for who in (*OURS, *PEERS):
         rows = by_name.get(who, {})
@@ -63,8 +63,8 @@ def census(found: Figures, name: str, page: Path) -> str:
         if speeds:
             beside = {row["peer"]: row for row in reversed(speeds) if row["ratio"]}
             times = "; ".join(f"{peer} {row['ratio']:.2f}" for peer, row in reversed(beside.items()))
-            aucs = [_bounded(rows.get(f"AUC {head}"), 4) for head in HEADS]
-            lines.append(_line([who, *aucs, _bounded(speeds[0], 1), times]))
+            aucs = [bounded(rows.get(f"AUC {head}"), 4) for head in HEADS]
+            lines.append(line([who, *aucs, bounded(speeds[0], 1), times]))
         elif rows:
             missing.append(f"{who} ({next(iter(rows.values()))['unit']})")
     text = "\n".join(lines) + "\n"
@@ -74,10 +74,10 @@ def census(found: Figures, name: str, page: Path) -> str:
 def differences(found: Figures, name: str, page: Path) -> str:
     """What our models have more than a peer's, and the bound by multiply-adds."""
     by_name = _by_name(found, "census")
-    lines = [_line(["", *(f"AUC {head}" for head in HEADS)]), "|---|---|---|"]
+    lines = [line(["", *(f"AUC {head}" for head in HEADS)]), "|---|---|---|"]
     pairs = {who: rows for who, rows in by_name.items() if " - " in who}
     lines += [
-        _line([who, *(_bounded(rows.get(f"AUC {head}"), 4, signed=True) for head in HEADS)])
+        line([who, *(bounded(rows.get(f"AUC {head}"), 4, signed=True) for head in HEADS)])
         for who, rows in pairs.items()
     ]
     text = "\n".join(lines) + "\n" if pairs else NO_FIGURES
@@ -94,11 +94,11 @@ def table(found: Figures, name: str, page: Path) -> str:
     measured = [row for row in rows if row["value"] is not None]
     text = NO_FIGURES
     if measured:
-        lines = [_line(["", "metric", "value", "unit", "peer", "ratio"]), "|---" * 6 + "|"]
+        lines = [line(["", "metric", "value", "unit", "peer", "ratio"]), "|---" * 6 + "|"]
         for row in measured:
             ratio = "" if row["ratio"] is None else f"{row['ratio']:.2f}"
             who = row["what"].partition(": ")[2]
-            lines.append(_line([who, row["metric"], _bounded(row, 4), row["unit"], row["peer"], ratio]))
+            lines.append(line([who, row["metric"], bounded(row, 4), row["unit"], row["peer"], ratio]))
         text = "\n".join(lines) + "\n"
     missing = [f"{row['what'].partition(': ')[2]}: {row['unit']}" for row in rows if row["value"] is None]
     return text + (f"\n{'; '.join(missing)}.\n" if missing else "")
@@ -122,15 +122,15 @@ def wide(found: Figures, name: str, page: Path) -> str:
 
 
 def _wide(metrics: Sequence[str], lines: Mapping[str, Mapping[str, Row]]) -> str:
-    out = [_line(["", *metrics]), "|---" * (len(metrics) + 1) + "|"]
-    out += [_line([what, *(_number(rows.get(metric)) for metric in metrics)]) for what, rows in lines.items()]
+    out = [line(["", *metrics]), "|---" * (len(metrics) + 1) + "|"]
+    out += [line([what, *(_number(rows.get(metric)) for metric in metrics)]) for what, rows in lines.items()]
     units = dict.fromkeys(row["unit"] for rows in lines.values() for row in rows.values())
     return "\n".join(out) + f"\n\n{'; '.join(units)}.\n"
 
 
 def _number(row: Row | None) -> str:
     """With four decimals; a count without any."""
-    return _bounded(row, 4 if row and row["value"] != round(row["value"]) else 0)
+    return bounded(row, 4 if row and row["value"] != round(row["value"]) else 0)
 
 
 def trees(found: Figures, name: str, page: Path) -> str:
@@ -141,12 +141,12 @@ def trees(found: Figures, name: str, page: Path) -> str:
     both = {what: row for what, row in rows.items() if ": GBDT + LR, " in what}
     if not both:
         return NO_FIGURES
-    lines = [_line(["", "LR alone", "trees alone", "trees of the pair", "both", "ratio"]), "|---" * 6 + "|"]
+    lines = [line(["", "LR alone", "trees alone", "trees of the pair", "both", "ratio"]), "|---" * 6 + "|"]
     for what, row in both.items():
         task, _, n = what.partition(": GBDT + LR, ")
         others = ("LR alone", f"trees alone, {n}", f"the trees of GBDT + LR by themselves, {n}")
-        cells = [_bounded(rows.get(f"{task}: {other}"), 4) for other in others]
-        lines.append(_line([f"{task}, {n}", *cells, _bounded(row, 4), f"{row['ratio']:.3f}"]))
+        cells = [bounded(rows.get(f"{task}: {other}"), 4) for other in others]
+        lines.append(line([f"{task}, {n}", *cells, bounded(row, 4), f"{row['ratio']:.3f}"]))
     drifting = {what: of for what, of in _by_name(found, "trees").items() if "progressive normalised entropy" in of}
     return "\n".join(lines) + "\n" + (f"\n{_wide(['progressive normalised entropy'], drifting)}" if drifting else "")
 
@@ -180,20 +180,6 @@ def _by_name(found: Figures, part: str) -> dict[str, dict[str, Row]]:
         if part_of(row) == part:
             by_name.setdefault(row["what"].partition(": ")[2], {})[row["metric"]] = row
     return by_name
-
-
-def _bounded(row: Row | None, digits: int, signed: bool = False) -> str:
-    if row is None or row["value"] is None:
-        return ""
-    sign = "+" if signed else ""
-    value = f"{row['value']:{sign}.{digits}f}"
-    if row["low"] is None or row["low"] == row["high"]:
-        return value
-    return f"{value} [{row['low']:{sign}.{digits}f}, {row['high']:{sign}.{digits}f}]"
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 FILL: Mapping[str, Fill] = {

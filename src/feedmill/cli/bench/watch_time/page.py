@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from feedmill.cli.bench import page as bench_page
-from feedmill.cli.bench.page import NO_FIGURES, Figures, Fill, measured_with
+from feedmill.cli.bench.page import NO_FIGURES, Figures, Fill, bounded, line, measured_with
 from feedmill.cli.bench.watch_time import weights
 from feedmill.cli.bench.watch_time.known import CLICKS
 from feedmill.cli.bench.watch_time.runs import VARIANTS
@@ -70,8 +70,8 @@ def table(columns: Sequence[tuple[str, str, int]]) -> Fill:
         if not shown:
             return NO_FIGURES
         used = [c for c in columns if any(c[0] in heads[h] for h in shown)]
-        lines = [_line(["", *(heading for _, heading, _ in used)]), "|---" * (len(used) + 1) + "|"]
-        lines += [_line([h, *(bounded(heads[h].get(metric), digits) for metric, _, digits in used)]) for h in shown]
+        lines = [line(["", *(heading for _, heading, _ in used)]), "|---" * (len(used) + 1) + "|"]
+        lines += [line([h, *(bounded(heads[h].get(metric), digits) for metric, _, digits in used)]) for h in shown]
         return "\n".join(lines) + "\n"
 
     return fill
@@ -154,20 +154,6 @@ def by_head(found: Figures, task: str) -> ByHead:
 def _task_of(row: Row) -> str:
     task: str = row["what"].partition(": ")[0]
     return task if task in (*NAMES, CLICKS) else ""
-
-
-def bounded(row: Row | None, digits: int) -> str:
-    """A figure with its interval."""
-    if row is None or row["value"] is None:
-        return ""
-    value = f"{row['value']:,.{digits}f}"
-    if row["low"] is None or row["high"] is None:
-        return value
-    return f"{value} [{row['low']:,.{digits}f}, {row['high']:,.{digits}f}]"
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 FILL: Mapping[str, Fill] = {

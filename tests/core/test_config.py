@@ -81,3 +81,17 @@ def test_a_word_that_is_no_choice_is_answered_with_the_choices() -> None:
     ) as caught:
         convert({"inner": {"way": "dwn"}}, Outer, "lift")
     assert "Invalid" not in str(caught.value)
+
+
+def test_override_reaches_into_the_blocks_of_a_list_and_leaves_the_original_alone():
+    raw = {"rerank": {"rules": [{"kind": "mmr", "theta": 0.9}, {"kind": "window"}]}}
+    assert override(raw, {"rerank.rules.0.theta": 0.5})["rerank"]["rules"][0] == {"kind": "mmr", "theta": 0.5}
+    assert raw["rerank"]["rules"][0]["theta"] == 0.9
+
+
+@pytest.mark.parametrize("path", ["rerank.rules.2.theta", "rerank.rules.mmr.theta", "rerank.rules.-1.theta"])
+def test_override_names_the_blocks_that_there_are(path):
+    with pytest.raises(ConfigError) as error:
+        override({"rerank": {"rules": [{"kind": "mmr"}, {"kind": "window"}]}}, {path: 0.5})
+    assert path in str(error.value)
+    assert "0 to 1" in str(error.value)

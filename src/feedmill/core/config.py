@@ -76,17 +76,29 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def override(raw: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy of ``raw`` with dotted paths set: ``{"rerank.fusion.like": 0.8}``."""
+    """A copy of ``raw`` with dotted paths set: ``{"rerank.fusion.like": 0.8, "rerank.rules.0.theta": 0.7}``.
+
+    Raises:
+        ConfigError: a path leads through what is no section, or to a block of a list that is not there.
+    """
     out: dict[str, Any] = _copy(raw)
     for path, value in changes.items():
         *folders, last = path.split(".")
-        node = out
-        for f in folders:
-            node = node.setdefault(f, {})
-            if not isinstance(node, dict):
-                raise ConfigError(f"override {path}", f'"{f}" to be a section, not {node!r}')
-        node[last] = value
+        node: Any = out
+        for name in folders:
+            node = node[_block(node, name, path)] if isinstance(node, list) else node.setdefault(name, {})
+            if not isinstance(node, dict | list):
+                raise ConfigError(f"override {path}", f'"{name}" to be a section, not {node!r}')
+        node[_block(node, last, path) if isinstance(node, list) else last] = value
     return out
+
+
+def _block(blocks: list[Any], name: str, path: str) -> int:
+    """Which of a list's blocks a part of a path names."""
+    if not name.isdecimal() or int(name) >= len(blocks):
+        there = f"0 to {len(blocks) - 1}, one of the blocks there are" if blocks else "a list that has blocks"
+        raise ConfigError(f'override {path}: "{name}"', there, "blocks are counted from 0 in the order of the file")
+    return int(name)
 
 
 def explain(config: msgspec.Struct, at: str = "") -> Iterator[tuple[str, Any, str]]:
@@ -138,4 +150,6 @@ def _value_at(raw: Any, path: str) -> Any:
 
 
 def _copy(raw: Any) -> Any:
+    if isinstance(raw, list):
+        return [_copy(v) for v in raw]
     return {k: _copy(v) for k, v in raw.items()} if isinstance(raw, Mapping) else raw

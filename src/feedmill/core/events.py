@@ -32,6 +32,7 @@ class Kind(IntEnum):
     SEARCH = 10  # payload = the query's text, item_id empty
     ITEM = 20  # payload = JSON attributes of item_id; {"deleted": true} takes it down
     USER = 21  # payload = JSON attributes of user_id
+    EXPERIMENT = 30  # payload = JSON, what was done to an experiment: experiments.lifecycle writes and reads it
 
 
 N_COUNTED = 10

@@ -88,10 +88,14 @@ class Filter(Protocol):
 
 
 class Picks(NamedTuple):
-    """Rows of the candidates, best first, and a note for each: what the rule did to put it there ("" = nothing)."""
+    """Rows of the candidates, best first, and a note for each: what the rule did to put it there ("" = nothing).
+
+    ``cost``: the value that the rule gave up, where it knows better than the sum of values before less that after.
+    """
 
     rows: Rows
     notes: tuple[str, ...]
+    cost: float | None = None
 
 
 class RerankRule(Protocol):

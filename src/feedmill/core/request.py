@@ -52,6 +52,8 @@ class StageTrace(msgspec.Struct, kw_only=True):
     n_out: int = 0
     dropped: dict[str, int] = {}
     error: str = ""
+    cost: float = 0.0
+    """Re-rank rules: the value that the first n slots lost by the rule."""
 
 
 class Trace(msgspec.Struct, kw_only=True):
@@ -66,6 +68,8 @@ class Trace(msgspec.Struct, kw_only=True):
     stages: list[StageTrace] = []
     items: list[FeedItem] = []
     fates: dict[str, list[str]] = {}  # reason a candidate fell out -> item ids
+    experiments: dict[str, str] = {}  # experiment, launch or "holdout" -> the arm the user is in
+    acted: dict[str, str] = {}  # those of them whose stages ran in this request: exposures carry these
     ms: float = 0.0
 
     @contextmanager
@@ -89,6 +93,7 @@ class FeedResponse(msgspec.Struct, frozen=True, kw_only=True):
     cursor: str = ""
     degraded: list[str] = []
     version: str = ""
+    experiments: dict[str, str] = {}
 
 
 def to_json(value: Any) -> bytes:

@@ -1,0 +1,1 @@
+"""Layered experiments: who sees what, since when, and whether it is better."""

@@ -19,9 +19,11 @@ REQUEST = FeedRequest(request_id="r", user_id="u1", time_ms=NOW_MS, exclude=("i3
 
 
 def state() -> State:
-    """Items i0 to i19; i5 is taken down; u1 has clicked i1 and i2 and been shown i8 and i9, four times each."""
+    """Items i0 to i19; i5 is taken down, i6 is for adults; u1 has clicked i1 and i2 and been shown i8 and i9, four
+    times each."""
     described = {"kind": int(Kind.ITEM), "item_id": [f"i{i}" for i in range(20)], "payload": "{}"}
     rows = [{"kind": Kind.ITEM, "item_id": "i5", "payload": '{"deleted": true}'}]
+    rows += [{"kind": Kind.ITEM, "item_id": "i6", "payload": '{"min_age": 18}'}]
     rows += [{"kind": Kind.CLICK, "user_id": "u1", "item_id": i, "time_ms": NOW_MS - 9_000} for i in ("i1", "i2")]
     rows += [
         {"kind": Kind.IMPRESSION, "user_id": "u1", "item_id": i, "time_ms": NOW_MS - t}

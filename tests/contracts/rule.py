@@ -11,7 +11,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from feedmill.core.batches import CandidateBatch, Floats
+from feedmill.core.batches import CandidateBatch, Floats, Mask
 from feedmill.core.clock import rng
 from feedmill.core.events import EventBatch, Kind
 from feedmill.core.protocols import Picks, RerankRule
@@ -25,13 +25,16 @@ Make = Callable[[], RerankRule]
 
 @cache
 def state() -> State:
-    """Items i1 to i40 of five authors a0 to a4 and six topics t0 to t5; some have no author, some no topics."""
+    """Items i1 to i40 of five authors a0 to a4 and six topics t0 to t5; some have no author, some no topics. Five are
+    advertisements, four belong to the house (its operations), with a bid each."""
     state = State()
     payloads = []
     for row in range(1, N_ITEMS):
         author = {} if row % 7 == 0 else {"author_id": f"a{row % 5}"}
         topics = [f"t{row % 6}", f"t{row * row % 5}"][: row % 4]
-        payloads.append(msgspec.json.encode({"topics": topics, **author}).decode())
+        slot = {4: "ad"}.get(row % 9) or {3: "operations"}.get(row % 11)
+        marks = {"slot": slot, "bid": row * 7 % 10} if slot else {}
+        payloads.append(msgspec.json.encode({"topics": topics, **author, **marks}).decode())
     ids = [f"i{row}" for row in range(1, N_ITEMS)]
     state.fold(EventBatch.of({"kind": int(Kind.ITEM), "item_id": ids, "payload": payloads}))
     return state
@@ -57,13 +60,25 @@ def some(n: int, seed: int = 0) -> CandidateBatch:
 
 def picks_of(rule: RerankRule, batch: CandidateBatch, k: int) -> Picks:
     """Picks, checked against all that is always promised."""
-    picks = rule.apply(REQUEST, batch, k)
-    assert len(picks.rows) == len(picks.notes) == max(0, min(k, len(batch))), "fills every slot it can"
+    picks, k = rule.apply(REQUEST, batch, k), max(0, min(k, len(batch)))
+    assert len(picks.rows) == len(picks.notes) <= k
+    left = np.setdiff1d(np.arange(len(batch)), picks.rows)
+    assert len(picks.rows) == k or members(rule, batch)[left].all(), "fills every slot it can"
     assert np.issubdtype(picks.rows.dtype, np.integer)
     assert len(np.unique(picks.rows)) == len(picks.rows), "a candidate came twice"
     assert ((picks.rows >= 0) & (picks.rows < len(batch))).all()
     assert all(isinstance(note, str) for note in picks.notes)
     return picks
+
+
+def members(rule: RerankRule, batch: CandidateBatch) -> Mask:
+    """Which candidates the rule may leave out: none, unless it says so."""
+    if not hasattr(rule, "members"):
+        return np.zeros(len(batch), np.bool_)
+    mask: Mask = rule.members(batch)
+    assert mask.dtype == np.bool_
+    assert len(mask) == len(batch)
+    return mask
 
 
 def check_slots_are_filled(make: Make) -> None:
@@ -74,7 +89,7 @@ def check_slots_are_filled(make: Make) -> None:
 
 def check_what_is_moved_is_explained(make: Make) -> None:
     picks = picks_of(make(), some(40), 40)
-    moved = picks.rows != np.arange(40)
+    moved = picks.rows != np.arange(len(picks.rows))
     assert moved.any(), "the suite's candidates give every rule something to do"
     assert all(note for note, m in zip(picks.notes, moved, strict=True) if m)
 
@@ -127,3 +142,17 @@ def check_in_a_chain(make: Make) -> None:
     first = make().apply(REQUEST, some(40), 20)
     second = make().apply(REQUEST, some(40).take(first.rows), 10)
     assert len(set(first.rows[second.rows].tolist())) == len(second.notes) == 10
+
+
+def check_nothing_is_lost(make: Make) -> None:
+    """Asked for as many as there are, a rule is a permutation of what came in, but for what it may leave out."""
+    rule = make()
+
+    @settings(max_examples=25)
+    @given(st.lists(st.integers(1, N_ITEMS - 1), unique=True, max_size=N_ITEMS), st.integers(0, 2**32))
+    def run(items: list[int], seed: int) -> None:
+        batch = candidates(items, rng(seed, "values").random(len(items)).tolist())
+        rows = picks_of(rule, batch, len(batch)).rows
+        assert set(np.flatnonzero(~members(rule, batch)).tolist()) <= set(rows.tolist())
+
+    run()

@@ -29,7 +29,8 @@ DIM = 8
 
 @lru_cache
 def state_of(n_items: int) -> State:
-    """A state that has met users u1 to u29, and items i1, i2, … of three authors, four topics and two cities."""
+    """A state that has met users u1 to u29, and items i1, i2, … of three authors, four topics and two cities; two of
+    three are advertisements."""
     state, rows = State(), range(1, n_items)
     users = {f"u{k}": {"city": f"c{k % 2}", "group": f"g{k % 3}", "cell": f"u33d{k % 2}"} for k in range(1, 30)}
     state.fold(
@@ -43,6 +44,7 @@ def state_of(n_items: int) -> State:
             "city": f"c{k % 2}",
             "cell": f"u33{'bcdef'[k % 5]}{k % 2}",
             "publish_ms": 1_000 + k // 2 * 100,
+            **({"slot": "ad", "bid": k // 4 % 5} if k % 3 else {}),
         }
         for k in rows
     ]
@@ -169,6 +171,8 @@ MAKE: dict[str, Make] = {
     "segment, of two": counting("segment", by=["city", "group"], min_users=1, top_k=8, prior=3),
     "fresh": counting("fresh"),
     "fresh, all cold": counting("fresh", quota=15, newest=0, max_impressions=1, max_age_days=0),
+    "marked": counting("marked"),
+    "marked, by a number": counting("marked", order="bid"),
     "unshown": remembering(),
     "unshown, few": remembering(per_user=12),
     "text": words(),

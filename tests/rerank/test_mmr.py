@@ -147,12 +147,12 @@ def test_values_are_stretched_to_0_and_1(value: list[float], expected: list[floa
 )
 def test_overlap_of_topics(a: list[int], b: list[int], expected: float) -> None:
     topics, line, nobody = np.array([a, b], np.int32).T.copy(), np.zeros(2, np.float32), np.zeros(2, np.int32)
-    compare(line, np.zeros((0, 2), np.float32), topics, distinct(topics), nobody, 1.0, 0.0, 0)
+    compare(line, np.zeros((0, 2), np.float32), topics, distinct(topics, 1.0), nobody, 1.0, 0.0, 0)
     assert line[1] == pytest.approx(expected)
 
 
 def test_compare_mixes_cosine_and_overlap() -> None:
     line, topics = np.zeros(2, np.float32), np.array([[1, 1], [0, 2]], np.int32)
-    columns = np.array([[1.0, 0.6], [0.0, 0.8]], np.float32), topics, distinct(topics), np.array([3, 3], np.int32)
+    columns = np.array([[1.0, 0.6], [0.0, 0.8]], np.float32), topics, distinct(topics, 1.0), np.array([3, 3], np.int32)
     compare(line, *columns, 0.25, 0.0, 0)
     assert line.tolist() == pytest.approx([1, 0.25 * 0.5 + 0.75 * 0.6])

@@ -27,7 +27,7 @@ def test_every_channel_is_in_the_table_and_has_a_paragraph() -> None:
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_the_examples_are_configs(example: str) -> None:
     for kind, block in tomllib.loads(re.sub("^    ", "", example, flags=re.MULTILINE))["retrieval"]["channels"].items():
-        assert convert({k: v for k, v in block.items() if k != "limit"}, CHANNELS[kind].Config)
+        assert convert({k: v for k, v in block.items() if k not in ("limit", "reserve")}, CHANNELS[kind].Config)
 
 
 def test_there_are_examples() -> None:

@@ -8,15 +8,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feedmill.core.errors import DataError
-from feedmill.serve.cursor import MAX_SHOWN, decode, encode
+from feedmill.rerank.slots import MOST_GAP
+from feedmill.serve.cursor import IN_ORDER, MAX_SHOWN, decode, encode
 
-ROWS = st.sets(st.integers(1, 2**31 - 2), max_size=50)
+ROWS = st.lists(st.integers(1, 2**31 - 2), max_size=50, unique=True)
 
 
 @given(ROWS, st.text(min_size=1, max_size=100))
-def test_a_cursor_holds_what_was_shown(rows: set[int], user_id: str) -> None:
-    cursor = encode(user_id, np.array(list(rows), np.int32))
-    np.testing.assert_array_equal(decode(user_id, cursor, 2**31), np.array(sorted(rows), np.int32))
+def test_a_cursor_holds_what_was_shown_in_order(rows: list[int], user_id: str) -> None:
+    cursor = encode(user_id, np.array(rows, np.int32))
+    np.testing.assert_array_equal(decode(user_id, cursor, 2**31), np.array(rows, np.int32))
+
+
+def test_what_a_rule_looks_back_on_is_in_order() -> None:
+    assert IN_ORDER >= MOST_GAP
+
+
+def test_a_long_feed_keeps_the_order_of_its_end() -> None:
+    rows = np.random.default_rng(1).permutation(5_000)[:1_000].astype(np.int32)
+    held = decode("u", encode("u", rows), 5_000)
+    np.testing.assert_array_equal(held[-IN_ORDER:], rows[-IN_ORDER:])
+    np.testing.assert_array_equal(held[:-IN_ORDER], np.sort(rows[:-IN_ORDER]))
+    again = decode("u", encode("u", np.concatenate([held, [5_000]])), 5_001)
+    np.testing.assert_array_equal(again[-IN_ORDER:], [*rows[1 - IN_ORDER :], 5_000])
 
 
 def test_no_cursor_holds_nothing() -> None:

@@ -294,3 +294,106 @@ def test_a_channel_whose_best_is_all_seen_brings_what_comes_after() -> None:
     assert ids(recommend(channels=channels, filters=(seen,), fallback=None)[0]) == []
     items, _ = recommend(channels=channels, filters=(seen,), n_hidden=lambda request, user: 3)
     assert sorted(ids(items)) == ["i4", "i5"]
+
+
+ADS = Brings("ads", [31, 32, 33, 34])  # the highest rows, so that a scorer can put them last
+
+
+def low(rows: Rows) -> Any:
+    """Advertisements score worst, the others by row."""
+    return np.where(rows > 30, -rows, rows / 100)
+
+
+def test_a_reserve_passes_the_merges_limit_and_pre_ranks_cut_whatever_the_score() -> None:
+    parts: dict[str, Any] = {
+        "channels": ((Brings("a", range(1, 31)), 30), (ADS, 4)),
+        "limit": 10,
+        "prerank": Scores(("prerank",), low),
+        "keep": 5,
+        "rank": None,
+    }
+    chain = replace(CHAIN, **parts)
+    without = Pipeline(chain, Names()).run(replace_request(n=3), USER)
+    assert not np.isin(without.after["prerank"].item, ADS.items).any()
+    run = Pipeline(replace(chain, reserve={"ads": 2, "nobody": 9}), Names()).run(replace_request(n=3), USER)
+    assert len(run.after["filter"]) == 10
+    assert {31, 32} <= set(run.after["filter"].item.tolist())
+    assert run.after["prerank"].item.tolist() == [6, 5, 4, 31, 32], "in the order of the scores"
+    assert sum(entry.dropped.get("prerank: below the cut", 0) for entry in run.trace.stages) == 5
+    fallen = {int(row) for rows in run.fates.values() for row in np.concatenate(rows)}
+    assert fallen | {6, 5, 4} >= set(run.after["merge"].item.tolist())
+
+
+def test_a_reserve_is_of_what_the_filters_left_and_no_larger_than_the_cut() -> None:
+    parts: dict[str, Any] = {"channels": ((Brings("a", range(1, 31)), 30), (ADS, 4)), "limit": 3, "rank": None}
+    pipeline = Pipeline(replace(CHAIN, reserve={"ads": 2}, filters=(Refuses("seen", [31]),), **parts), Names())
+    kept = set(pipeline.run(REQUEST, USER).after["filter"].item.tolist())
+    assert {32, 33} < kept
+    assert len(kept) == 3
+    everything = Pipeline(replace(CHAIN, reserve={"ads": 4, "a": 30}, **parts), Names()).run(REQUEST, USER)
+    assert len(everything.after["filter"]) == 3
+
+
+def test_what_is_reserved_goes_on_behind_what_a_rule_picked_until_the_last_rule() -> None:
+    class First(Picking):
+        """As many as were asked for."""
+
+        def apply(self, request: FeedRequest, candidates: CandidateBatch, k: int) -> Picks:
+            return Picks(np.arange(k, dtype=np.int32), ("",) * k)
+
+    many = ((Brings("a", range(1, 101)), 100), (Brings("ads", [131, 132]), 2))
+    score = Scores(("click",), lambda rows: np.where(rows > 100, 0, rows / 200))
+    chain = replace(CHAIN, channels=many, limit=200, keep=200, rank=score, rules=(("a", First([])), ("b", First([]))))
+    without = Pipeline(chain, Names()).run(REQUEST, USER)
+    assert len(without.after["rerank.a"]) == 60
+    run = Pipeline(replace(chain, reserve={"ads": 1}), Names()).run(REQUEST, USER)
+    assert run.after["rerank.a"].item.tolist() == [*range(100, 40, -1), 131]
+    assert run.candidates.item.tolist() == [100, 99, 98]
+    assert run.fates["rerank.a"][0].tolist() == [*range(40, 0, -1), 132]
+
+
+class Placing(Picking):
+    """Items 7, 9 and those from 31 on are what it places."""
+
+    def members(self, candidates: CandidateBatch) -> Mask:
+        return np.isin(candidates.item, [7, 9]) | (candidates.item > 30)
+
+
+def test_advertisements_alone_make_no_feed() -> None:
+    placing, seen = (("slots", Placing([0, 1])),), Refuses("seen", [1, 2], soft=True)
+    channels, rank = ((Brings("a", [1, 2]), 9), (ADS, 1)), Scores(("click",), lambda rows: rows)
+    items, trace = recommend(replace_request(n=2), channels=channels, filters=(seen,), rules=placing, rank=rank)
+    assert trace.degraded == ["fallback"]
+    assert ids(items) == ["i31", "i9"], "what is popular, and the advertisement that was there"
+    assert recommend(channels=((Brings("a", [1]), 9), (ADS, 9)), rules=placing)[1].degraded == []
+
+
+def test_a_rule_that_lets_items_fall_holds_without_time_and_they_stay_fallen() -> None:
+    """Items 7 and 9 of the fallback are members; only one of them is placed, though a reserve would keep both."""
+    placing = ("slots", Placing([1, 0]))
+    items, trace = recommend(
+        replace_request(n=3, deadline_ms=0), rules=(("mmr", Picking([0])), placing), reserve={"popularity": 3}
+    )
+    assert ids(items) == ["i8", "i9"]
+    assert trace.fates["rerank.slots"] == ["i7"]
+    assert "rerank.mmr: deadline" in trace.degraded
+    assert not any("slots" in said for said in trace.degraded)
+
+
+def test_a_rule_says_what_it_cost() -> None:
+    class Costly(Picking):
+        def apply(self, request: FeedRequest, candidates: CandidateBatch, k: int) -> Picks:
+            return super().apply(request, candidates, k)._replace(cost=1.5)
+
+    def costs(*rules: Any, **parts: Any) -> list[float]:
+        rules = tuple((f"r{i}", rule) for i, rule in enumerate(rules))
+        _, trace = recommend(rules=rules, **parts)
+        return [entry.cost for entry in trace.stages if entry.stage.startswith("rerank")]
+
+    # Values 0.5, 0.4, 0.3, 0.2, 0.1, and three slots.
+    assert costs(Picking([0, 1, 2])) == pytest.approx([0])
+    assert costs(Picking([2, 1, 4])) == pytest.approx([1.2 - 0.8])
+    assert costs(Picking([4, 0, 1, 2, 3]), Picking([0, 1, 2])) == pytest.approx([1.2 - 1.0, 0]), "the first n slots"
+    assert costs(Costly([2, 1, 4])) == [1.5]
+    sunk = Scores(("click",), lambda rows: np.where(rows > 3, np.nan, rows / 10))
+    assert costs(Picking([3, 4, 0]), rank=sunk) == pytest.approx([0.6 - 0.3]), "without a value it is worth nothing"

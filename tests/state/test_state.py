@@ -278,3 +278,18 @@ def test_probed_concat_renumbers_requests() -> None:
     assert len(both) == 3
     with pytest.raises(ValueError, match="at least one"):
         Probed.concat([])
+
+
+def test_decayed_counts_are_those_that_probes_answer() -> None:
+    state = State()
+    state.fold(random_log(3_000, n_users=30, n_items=100, seed=5))
+    rows = np.arange(len(state.items), dtype=np.int32)
+    for later_s in (0, 3_600, 40 * 86_400):
+        now = state.newest_ms + 1_000 * later_s
+        probed = state.probe(state.view("nobody", now), rows)
+        for j, name in enumerate(state.count_names):
+            counts = state.decayed(name, rows, now)
+            np.testing.assert_allclose(counts, probed.item_counts[:, j], rtol=1e-5, atol=1e-30, err_msg=name)
+    assert state.decayed("click.1d", np.array([0, -1, 10**6], np.int32), state.newest_ms).tolist() == [0, 0, 0]
+    with pytest.raises(ConfigError, match=r"click\.1w"):
+        state.decayed("click.1w", rows, 0)

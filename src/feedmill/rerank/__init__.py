@@ -13,6 +13,7 @@ RULES: Registry[Any] = Registry(
         "dpp": "feedmill.rerank.dpp:DPP",
         "duplicates": "feedmill.rerank.duplicates:Duplicates",
         "mmr": "feedmill.rerank.mmr:MMR",
+        "slots": "feedmill.rerank.slots:Slots",
         "window": "feedmill.rerank.window:Window",
     },
 )

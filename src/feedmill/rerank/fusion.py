@@ -93,6 +93,11 @@ def combine(probs: NDArray[Any], weights: NDArray[Any], form: str, offset: float
         return np.asarray(np.prod((offset + p) ** w, axis=1), np.float64)
 
 
+def worth(value: Floats) -> NDArray[np.float64]:
+    """float64[C]: values as they add up; what has sunk, its score missing, is worth 0."""
+    return np.where(np.isfinite(value) & (value > np.finfo(np.float32).min), value, 0.0).astype(np.float64)
+
+
 def reciprocal_ranks(candidates: CandidateBatch) -> Floats:
     """float32[C]: 1/(60 + rank), the best having rank 1, added up over the channels that found the item."""
     value = np.zeros(len(candidates))

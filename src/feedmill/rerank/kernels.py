@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from feedmill.core.batches import Floats, Rows
+from feedmill.core.batches import Floats, Mask, Rows
 
 Doubles = NDArray[np.float64]
 LEAST = 1e-12  # of what is new of a candidate, so that its logarithm is finite
@@ -25,36 +25,68 @@ def mmr(
 
     ``noise`` float32[k, C] is added to what a slot compares; none = nothing.
 
-    ``near[s]`` has the similarities of all candidates to the pick in slot s mod window. While nothing has
-    left the window their maximum is kept up as it goes; after that it is taken anew.
+    ``near[slot mod window]`` takes the similarities of all candidates to the pick in a slot; see ``look_back``.
     """
     n = len(value)
     rows, alike = np.empty(k, np.int32), np.zeros(k, np.float32)
-    near = np.zeros((min(window, max(k, 1)), n), np.float32)
-    most, taken, n_topics = np.zeros(n, np.float32), np.zeros(n, np.bool_), distinct(topics)
+    near, front = np.zeros((min(window, max(k, 1)), n), np.float32), np.zeros(n, np.float32)
+    most, n_topics = np.zeros(n, np.float32), distinct(topics, topic_weight)
+    worth, score, taken = np.empty(n), np.empty(n), np.zeros(n, np.bool_)
+    for i in range(n):
+        worth[i] = theta * value[i]
     for slot in range(k):
-        best, best_score = -1, 0.0
         for i in range(n):
-            score = theta * value[i] - (1 - theta) * most[i] + (noise[slot, i] if len(noise) else 0)
-            if not taken[i] and (best < 0 or score > best_score):
-                best, best_score = i, score
+            score[i] = worth[i] - (1 - theta) * most[i]
+        if len(noise):
+            for i in range(n):
+                score[i] += noise[slot, i]
+        best = best_left(score, taken)
         rows[slot], alike[slot], taken[best] = best, most[best], True
-        line = near[slot % len(near)]
-        compare(line, vectors, topics, n_topics, author, topic_weight, author_weight, best)
-        if 0 < slot < len(near):
-            maximum(most, line, most)
-        else:
-            maximum(near[0], near[0], most)
-            for s in range(1, min(slot + 1, len(near))):
-                maximum(most, near[s], most)
+        compare(near[slot % len(near)], vectors, topics, n_topics, author, topic_weight, author_weight, best)
+        look_back(near, front, most, slot)
     return rows, alike
 
 
 @njit(cache=True, nogil=True)
-def maximum(a: Floats, b: Floats, out: Floats) -> None:
+def best_left(score: Doubles, taken: Mask) -> int:
+    """The first of the highest scores not taken; a loop that does nothing else costs a comparison per candidate."""
+    best = 0
+    while taken[best]:
+        best += 1
+    top = score[best]
+    for i in range(best + 1, len(score)):
+        if score[i] > top and not taken[i]:
+            best, top = i, score[i]
+    return best
+
+
+@njit(cache=True, nogil=True)
+def look_back(near: Floats, front: Floats, most: Floats, slot: int) -> None:
+    """``most`` float32[C] the maximum over the last W lines, at the cost of three lines a slot whatever W is.
+
+    ``near`` float32[W, C] has the line of this slot at slot mod W. Behind it stand lines of W slots ago and less, each
+    already the maximum of itself and those after it; ``front`` is the maximum of the lines up to this one (van Herk
+    1992).
+    """
+    window, place = len(near), slot % len(near)
+    if place == 0:
+        front[:] = near[0]
+    else:
+        larger(front, near[place], front)
+    if place + 1 < window and slot >= window:
+        larger(front, near[place + 1], most)
+    else:
+        most[:] = front
+    if place + 1 == window:
+        for behind in range(window - 2, -1, -1):
+            larger(near[behind], near[behind + 1], near[behind])
+
+
+@njit(cache=True, nogil=True)
+def larger(a: Floats, b: Floats, out: Floats) -> None:
     """The larger of each two, without an array in between; array expressions also take seconds to compile."""
     for i in range(len(out)):
-        out[i] = max(a[i], b[i])
+        out[i] = a[i] if a[i] > b[i] else b[i]
 
 
 @njit(cache=True, nogil=True)
@@ -67,17 +99,7 @@ def compare(
         line[i] = author_weight if author_weight > 0 and author[i] == author[j] and author[i] > 0 else 0
     share = np.float32(1 - topic_weight - author_weight)
     if share > 0:
-        whole = len(vectors) // 4 * 4
-        for d in range(0, whole, 4):  # four at a time: ``line`` is read and written a quarter as often
-            a, b, c, e = vectors[d], vectors[d + 1], vectors[d + 2], vectors[d + 3]
-            xa, xb, xc, xe = share * a[j], share * b[j], share * c[j], share * e[j]
-            for i in range(len(line)):  # along the candidates: the processor takes eight at a time
-                line[i] += xa * a[i] + xb * b[i] + xc * c[i] + xe * e[i]
-        for d in range(whole, len(vectors)):
-            a = vectors[d]
-            xa = share * a[j]
-            for i in range(len(line)):
-                line[i] += xa * a[i]
+        products(line, vectors, float(share), j)
     if topic_weight > 0 and n_topics[j] > 0:
         both = np.zeros(len(line), np.int32)
         for s in range(len(topics)):
@@ -85,6 +107,31 @@ def compare(
                 add_those_with(topics, topics[s, j], both)
         for i in range(len(line)):
             line[i] += np.float32(topic_weight) * both[i] / max(n_topics[i] + n_topics[j] - both[i], 1)
+
+
+@njit(cache=True, nogil=True, fastmath={"contract"})  # a x + y at once, rounded once
+def products(line: Floats, vectors: Floats, share: float, j: int) -> None:
+    """Add ``share`` of the product of every candidate's vector with j's.
+
+    Eight numbers of the vectors at a time, so that ``line`` is read and written an eighth as often; along the
+    candidates, so that the processor takes as many of those at once as it can.
+    """
+    width, n = vectors.shape
+    x = np.empty(width, np.float32)
+    for d in range(width):
+        x[d] = np.float32(share) * vectors[d, j]
+    whole = width // 8 * 8
+    for d in range(0, whole, 8):
+        a, b, c, e = vectors[d], vectors[d + 1], vectors[d + 2], vectors[d + 3]
+        f, g, h, m = vectors[d + 4], vectors[d + 5], vectors[d + 6], vectors[d + 7]
+        xa, xb, xc, xe, xf, xg, xh, xm = x[d], x[d + 1], x[d + 2], x[d + 3], x[d + 4], x[d + 5], x[d + 6], x[d + 7]
+        for i in range(n):
+            low = xa * a[i] + xb * b[i] + xc * c[i] + xe * e[i]
+            line[i] += low + (xf * f[i] + xg * g[i] + xh * h[i] + xm * m[i])
+    for d in range(whole, width):
+        a, xa = vectors[d], x[d]
+        for i in range(n):
+            line[i] += xa * a[i]
 
 
 @njit(cache=True, nogil=True)
@@ -109,12 +156,22 @@ def is_first(topics: Rows, s: int, i: int) -> bool:
 
 
 @njit(cache=True, nogil=True)
-def distinct(topics: Rows) -> Rows:
-    """int32[C] topics of each candidate."""
+def distinct(topics: Rows, topic_weight: float) -> Rows:
+    """int32[C] topics of each candidate; not counted where topics have no weight."""
     n = np.zeros(topics.shape[1], np.int32)
+    if topic_weight == 0:
+        return n
+    new = np.empty(len(n), np.int32)
     for s in range(len(topics)):
+        row = topics[s]
         for i in range(len(n)):
-            n[i] += topics[s, i] > 0 and is_first(topics, s, i)
+            new[i] = row[i] > 0
+        for before in range(s):
+            other = topics[before]
+            for i in range(len(n)):
+                new[i] &= np.int32(other[i] != row[i])
+        for i in range(len(n)):
+            n[i] += new[i]
     return n
 
 
@@ -130,8 +187,8 @@ def apart(
         was in its way, 0 where none was.
     """
     rows, relaxed, in_the_way = np.empty(k, np.int32), np.zeros(k, np.bool_), np.zeros(n, np.float32)
-    near = np.zeros((min(window, max(k, 1)), n), np.float32)
-    most, taken, n_topics = np.zeros(n, np.float32), np.zeros(n, np.bool_), distinct(topics)
+    near, front = np.zeros((min(window, max(k, 1)), n), np.float32), np.zeros(n, np.float32)
+    most, taken, n_topics = np.zeros(n, np.float32), np.zeros(n, np.bool_), distinct(topics, topic_weight)
     for slot in range(k):
         first, chosen = -1, -1
         for i in range(n):
@@ -145,11 +202,8 @@ def apart(
         if chosen < 0:
             chosen, relaxed[slot] = first, True
         rows[slot], taken[chosen] = chosen, True
-        line = near[slot % len(near)]
-        compare(line, vectors, topics, n_topics, author, topic_weight, author_weight, chosen)
-        maximum(near[0], near[0], most)
-        for s in range(1, min(slot + 1, len(near))):
-            maximum(most, near[s], most)
+        compare(near[slot % len(near)], vectors, topics, n_topics, author, topic_weight, author_weight, chosen)
+        look_back(near, front, most, slot)
     return rows, relaxed, in_the_way
 
 
@@ -169,40 +223,33 @@ def dpp(
     """
     n, width = len(gain), max(min(window - 1, k), 0)
     rows, fresh = np.empty(k, np.int32), np.zeros(k, np.float32)
-    c, v = np.zeros((width, n)), np.zeros((width, width))
-    own, left, n_topics = np.empty(n), np.empty(n), distinct(topics)
-    scale = np.empty(n)  # without noise e^(gain / variety) x d has the same order, and costs no logarithms
-    most = gain.max() if n else 0.0
-    for i in range(n):
-        scale[i] = np.exp((gain[i] - most) / max(variety, 1e-9))
-    line, taken = np.zeros(n, np.float32), np.zeros(n, np.bool_)
-    n_inside = 0
-    for i in range(n):
-        own[i] = length(vectors, n_topics, author, topic_weight, author_weight, i) + ridge
-        left[i] = own[i]
+    c, v, n_topics = np.zeros((width, n)), np.zeros((width, width)), distinct(topics, topic_weight)
+    own = lengths(vectors, n_topics, author, topic_weight, author_weight, ridge)
+    left, score, line = own.copy(), np.empty(n), np.zeros(n, np.float32)
+    is_drawn, most = len(noise) > 0, gain.max() if n else 0.0
+    worth, taken = np.empty(n), np.zeros(n, np.bool_)
+    for i in range(n):  # without noise e^(gain / variety) x d has the same order, and costs no logarithms
+        worth[i] = gain[i] if is_drawn else np.exp((gain[i] - most) / max(variety, 1e-9))
     for slot in range(k):
-        best, best_score = -1, 0.0
-        for i in range(n):
-            if not taken[i]:
-                score = scale[i] * max(left[i], LEAST)
-                if len(noise):
-                    score = gain[i] + variety * np.log(max(left[i], LEAST)) + noise[slot, i]
-                if best < 0 or score > best_score:
-                    best, best_score = i, score
+        if is_drawn:
+            for i in range(n):
+                score[i] = worth[i] + variety * np.log(max(left[i], LEAST)) + noise[slot, i]
+        else:
+            for i in range(n):
+                score[i] = worth[i] * max(left[i], LEAST)
+        best = best_left(score, taken)
         rows[slot], taken[best] = best, True
         fresh[slot] = left[best] / own[best] if own[best] > 0 else 1.0
         if width == 0:
             continue
-        if n_inside == width:
+        if slot >= width:
             forget_first(c, v, left, width)
-            n_inside -= 1
         compare(line, vectors, topics, n_topics, author, topic_weight, author_weight, best)
-        remember(c, v, left, line, own[best], best, n_inside)
-        n_inside += 1
+        remember(c, v, left, line, own[best], best, min(slot, width - 1))
     return rows, fresh
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, fastmath={"contract"})
 def remember(c: Doubles, v: Doubles, left: Doubles, line: Floats, own: float, pick: int, n_inside: int) -> None:
     """Put a pick behind the ``n_inside`` in the window: its row of ``v`` and of ``c``; what is ``left`` after it."""
     root = np.sqrt(max(left[pick], LEAST))
@@ -213,19 +260,25 @@ def remember(c: Doubles, v: Doubles, left: Doubles, line: Floats, own: float, pi
     for i in range(len(line)):
         row[i] = line[i]
     row[pick] = own  # a pick is like itself, ridge and all
-    for j in range(n_inside):
-        x, other = c[j, pick], c[j]
+    pairs = n_inside // 2 * 2
+    for j in range(0, pairs, 2):  # two at a time: ``row`` is read and written half as often
+        x, y, a, b = v[n_inside, j], v[n_inside, j + 1], c[j], c[j + 1]
         for i in range(len(line)):
-            row[i] -= x * other[i]
+            row[i] -= x * a[i] + y * b[i]
+    for j in range(pairs, n_inside):
+        x, a = v[n_inside, j], c[j]
+        for i in range(len(line)):
+            row[i] -= x * a[i]
+    inverse = 1 / root
     for i in range(len(line)):
-        row[i] /= root
+        row[i] *= inverse
         left[i] -= row[i] * row[i]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, fastmath={"contract"})
 def forget_first(c: Doubles, v: Doubles, left: Doubles, width: int) -> None:
     """Take the oldest pick out: ``c`` float64[W, C] and ``v`` float64[W, W] move up by a row, ``left`` grows."""
-    n = c.shape[1]
+    n, first = c.shape[1], c[0].copy()
     for j in range(1, width):
         a, b = v[j, j], v[j, 0]
         r = np.sqrt(a * a + b * b)
@@ -233,27 +286,30 @@ def forget_first(c: Doubles, v: Doubles, left: Doubles, width: int) -> None:
         for i in range(j, width):
             x, y = v[i, j], v[i, 0]
             v[i, j], v[i, 0] = cos * x + sin * y, cos * y - sin * x
-        first, row = c[0], c[j]
+        row, above = c[j], c[j - 1]
         for i in range(n):
             x, y = row[i], first[i]
-            row[i], first[i] = cos * x + sin * y, cos * y - sin * x
+            above[i], first[i] = cos * x + sin * y, cos * y - sin * x
     for i in range(n):
-        left[i] += c[0, i] * c[0, i]
+        left[i] += first[i] * first[i]
     for j in range(1, width):
-        for i in range(n):
-            c[j - 1, i] = c[j, i]
         for i in range(1, width):
             v[j - 1, i - 1] = v[j, i]
 
 
 @njit(cache=True, nogil=True)
-def length(vectors: Floats, n_topics: Rows, author: Rows, topic_weight: float, author_weight: float, i: int) -> float:
-    """How like itself a candidate is: what it has of a vector, of topics and of an author."""
-    out = author_weight if author[i] > 0 else 0.0
-    if n_topics[i] > 0:
-        out += topic_weight
-    share = 1 - topic_weight - author_weight
+def lengths(
+    vectors: Floats, n_topics: Rows, author: Rows, topic_weight: float, author_weight: float, ridge: float
+) -> Doubles:
+    """float64[C] how like itself each candidate is, by what it has of a vector, of topics and of an author, and the
+    ridge."""
+    n, share = len(author), 1 - topic_weight - author_weight
+    out = np.empty(n)
+    for i in range(n):
+        out[i] = ridge + (author_weight if author[i] > 0 else 0.0) + (topic_weight if n_topics[i] > 0 else 0.0)
     if share > 0:
         for d in range(len(vectors)):
-            out += share * vectors[d, i] * vectors[d, i]
+            row = vectors[d]
+            for i in range(n):
+                out[i] += share * np.float64(row[i]) * np.float64(row[i])
     return out

@@ -6,8 +6,9 @@ from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from msgspec import Meta
+from numba import njit
 
-from feedmill.core.batches import Floats, Rows
+from feedmill.core.batches import Floats, Mask, Rows
 from feedmill.core.clock import rng
 from feedmill.core.config import Config
 from feedmill.core.errors import ConfigError
@@ -80,12 +81,9 @@ class Similarity:
         """float32[D, C] of length 1, or 0 for items without a usable vector."""
         if self._vectors is None:
             return np.zeros((0, len(item)), np.float32)
-        known = item < len(self._vectors)
-        vectors = np.asarray(self._vectors[np.where(known, item, 0)], np.float32).T
-        length = np.sqrt(np.einsum("dc,dc->c", vectors, vectors))
-        out = np.zeros(vectors.shape, np.float32)
-        np.divide(vectors, length, out=out, where=known & np.isfinite(length) & (length > 0))
-        return out
+        is_known = item < len(self._vectors)
+        rows = np.take(self._vectors, item, axis=0, mode="clip")
+        return unit_columns(np.ascontiguousarray(rows, np.float32), is_known)
 
 
 def stretch(value: Floats) -> Floats:
@@ -103,3 +101,27 @@ def noise(temperature: float, seed: int, rule: str, k: int, n: int) -> Floats:
     if temperature == 0:
         return np.zeros((0, n), np.float32)
     return (temperature * rng(seed, rule).gumbel(size=(k, n))).astype(np.float32)
+
+
+@njit(cache=True, nogil=True, fastmath={"contract", "reassoc"})  # the sum of squares in any order
+def unit_columns(rows: Floats, is_known: Mask) -> Floats:
+    """float32[D, C] of float32[C, D] rows, each of length 1; 0 for those not known, not finite, or 0."""
+    n, width = rows.shape
+    out = np.zeros((width, n), np.float32)
+    inverse = np.zeros(n, np.float32)
+    for i in range(n):
+        square = np.float32(0)
+        for d in range(width):
+            square += rows[i, d] * rows[i, d]
+        if is_known[i] and 0 < square < np.inf:
+            inverse[i] = 1 / np.sqrt(square)
+    whole = n // 8 * 8
+    for first in range(0, whole, 8):  # a line of ``out`` is written eight candidates at a time
+        for d in range(width):
+            for i in range(first, first + 8):
+                out[d, i] = rows[i, d] * inverse[i] if inverse[i] > 0 else np.float32(0)
+    for i in range(whole, n):
+        if inverse[i] > 0:
+            for d in range(width):
+                out[d, i] = rows[i, d] * inverse[i]
+    return out

@@ -22,6 +22,7 @@ CHANNELS: Registry[Any] = Registry(
         "city": "feedmill.retrieval.city:CityChannel",
         "segment": "feedmill.retrieval.segment:SegmentChannel",
         "fresh": "feedmill.retrieval.fresh:FreshChannel",
+        "marked": "feedmill.retrieval.marked:MarkedChannel",
         "unshown": "feedmill.retrieval.unshown:UnshownChannel",
         "text": "feedmill.retrieval.text:TextChannel",
     },

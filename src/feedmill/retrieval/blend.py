@@ -10,7 +10,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from feedmill.core.batches import CandidateBatch, Floats, Interactions, Mask, Rows, Times
-from feedmill.retrieval.keyed import KeyedItems, KeysOf, Lists, newest, scored
+from feedmill.retrieval.keyed import KeyedItems, KeysOf, Lists, OrderOf, newest, scored
 from feedmill.retrieval.popular import PopularChannel, PopularConfig
 from feedmill.retrieval.topk import best_first, offer
 from feedmill.state import State
@@ -52,15 +52,18 @@ class KeyedLookup:
         name: the channel's name.
         state: whose catalogue is followed; it is asked for availability at every request.
         keys_of: an item's keys.
-        order: see Order.
+        order: see Order; or a number of the channel's own for each item, in the place of its popularity.
         scores: float32[N] or empty, see ``popularity``.
         depth: see Depth.
     """
 
-    def __init__(self, name: str, state: State, keys_of: KeysOf, order: str, scores: Floats, depth: int) -> None:
+    def __init__(
+        self, name: str, state: State, keys_of: KeysOf, order: str | OrderOf, scores: Floats, depth: int
+    ) -> None:
         self.name, self._state, self._depth = name, state, depth
         self._by_age = order == "newest"
-        self._items = KeyedItems(state, keys_of, newest(state) if self._by_age else scored(scores))
+        by_name = newest(state) if self._by_age else scored(scores)
+        self._items = KeyedItems(state, keys_of, by_name if isinstance(order, str) else order)
         self.answer(np.zeros(0, np.int32), np.zeros(0), SCORE, 0, 0)  # compile
 
     def answer(self, keys: Rows, weights: NDArray[Any], mix: int, now_ms: int, limit: int) -> CandidateBatch:

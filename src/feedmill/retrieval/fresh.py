@@ -53,6 +53,7 @@ class FreshChannel:
     """
 
     Config = FreshConfig
+    learns = False
 
     def __init__(self, name: str, config: FreshConfig, part: Part, state: State) -> None:
         self.name, self.config, self._state = name, config, state

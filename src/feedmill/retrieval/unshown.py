@@ -93,6 +93,7 @@ class UnshownChannel:
     """
 
     Config = UnshownConfig
+    learns = False
     Memory = Leftovers
 
     def __init__(

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from feedmill.core.config import Config
+from feedmill.core.logs import LogKind
 from feedmill.retrieval.merge import MergeConfig
 
 
@@ -26,6 +27,15 @@ class ServeConfig(Config, frozen=True):
     follow_s: Annotated[float, Meta(gt=0, description="seconds between looks for events of other processes")] = 1.0
     snapshot_s: Annotated[float, Meta(gt=0, description="seconds between snapshots of the state")] = 600.0
     threads: Annotated[int, Meta(ge=1, description="requests worked on at once")] = 8
+    log: Annotated[LogKind, Meta(description='form of log lines on stderr; "json": one object a line')] = "text"
+    skew_share: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=1,
+            description="share of requests whose trace keeps the features of what was shown, for `report skew`",
+        ),
+    ] = 0.01
     context: Annotated[
         tuple[str, ...],
         Meta(
@@ -41,6 +51,15 @@ class ChannelOwn(Config, frozen=True):
     limit: Annotated[
         int, Meta(ge=1, le=10_000, description="items the channel may bring, those the user has seen not counted")
     ] = 200
+    reserve: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=10_000,
+            description="its best so many pass the merge's limit, pre-rank's cut and all rules but the last whatever "
+            "their value; 0 = none",
+        ),
+    ] = 0
 
 
 class RetrievalConfig(Config, frozen=True):

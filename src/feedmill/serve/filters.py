@@ -20,6 +20,7 @@ FILTERS: Registry[Any] = Registry(
         "unavailable": "feedmill.serve.filters:Unavailable",
         "shown_recently": "feedmill.serve.filters:ShownRecently",
         "excluded": "feedmill.serve.filters:Excluded",
+        "eligible": "feedmill.serve.eligible:Eligible",
     },
 )
 

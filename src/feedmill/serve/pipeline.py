@@ -6,8 +6,8 @@ verb. A stage that fails or comes too late is left out, and the answer says so.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,8 +16,9 @@ from feedmill.core.batches import CandidateBatch, Floats, UserColumns
 from feedmill.core.protocols import Channel, Filter, Picks, RerankRule, Scorer, finite
 from feedmill.core.request import FeedItem, FeedRequest, StageTrace, Trace
 from feedmill.log.traces import BELOW_CUT, BELOW_SLATE
-from feedmill.rerank.fusion import reciprocal_ranks
+from feedmill.rerank.fusion import reciprocal_ranks, worth
 from feedmill.rerank.notes import moved
+from feedmill.retrieval import merge
 from feedmill.serve.explain import Names, explain
 from feedmill.serve.run import Run, ordered
 from feedmill.serve.similar import Lookup
@@ -63,6 +64,8 @@ class Chain:
     n_hidden: Callable[[FeedRequest, UserColumns], int] = lambda request, user: 0
     """How many items the filters may take from a channel, which is asked for so many more: else a channel that names
     what everybody likes would bring an active user nothing."""
+    reserve: Mapping[str, int] = field(default_factory=dict)
+    """By channel: how many of its best no cut before the last rule may take; those without any are left out."""
 
 
 class Pipeline:
@@ -87,10 +90,10 @@ class Pipeline:
 
     def run(self, request: FeedRequest, user: UserColumns) -> Run:
         """The same without words: evaluation reads the candidates after each stage off ``Run.after``."""
-        run = Run(request, user)
+        run = Run(request, user, self.chain.reserve)
         self._retrieve(run)
         self._filter(run)
-        if not len(run.candidates):
+        if not self._has_any(run):
             self._fall_back(run)
         self._prerank(run)
         self._rank(run)
@@ -144,8 +147,8 @@ class Pipeline:
     def _cut(self, run: Run, stage: str, keep: int, reason: str) -> None:
         batch = run.candidates
         if len(batch) > keep:
-            run.attempt(stage, lambda entry: run.keep_best(entry, batch, keep, reason), len(batch), must=True)
-            run.candidates = batch.take(np.arange(keep))
+            kept = run.attempt(stage, lambda entry: run.cut(entry, batch, keep, reason), len(batch), must=True)
+            run.candidates = batch.take(np.arange(keep)) if kept is None else kept
 
     def _fall_back(self, run: Run) -> None:
         """Popular items the user has not seen; if there are none, popular items."""
@@ -153,12 +156,20 @@ class Pipeline:
         if fallback is None:
             return
         run.degrade("fallback")
-        fetch = _fetching(fallback, run, self.chain.fallback_limit)
+        fetch, members = _fetching(fallback, run, self.chain.fallback_limit), run.candidates
         found = run.attempt("fallback", fetch, 0, must=True)
         for hard_only in (False, True):
-            if found is not None and not len(run.candidates):
-                run.candidates = found
+            if found is not None and not self._has_any(run):
+                run.candidates = merge([found, members], len(found) + len(members)) if len(members) else found
                 self._filter(run, hard_only=hard_only)
+
+    def _has_any(self, run: Run) -> bool:
+        """Whether anything is left that a feed can be made of: more than what rules place, such as advertisements."""
+        left = np.ones(len(run.candidates), np.bool_)
+        for _, rule in self.chain.rules:
+            if hasattr(rule, "members") and left.any():
+                left &= ~rule.members(run.candidates)
+        return bool(left.any())
 
     def _prerank(self, run: Run) -> None:
         scorer, batch, keep = self.chain.prerank, run.candidates, self.chain.keep
@@ -189,8 +200,9 @@ class Pipeline:
         for i, (name, rule) in enumerate(self.chain.rules):
             is_last = i == len(self.chain.rules) - 1
             k = min(len(run.candidates), n if is_last else max(_SLATE * n, _MIN_SLATE))
-            if k:
-                run.attempt(f"rerank.{name}", _ruling(name, rule, run, k), len(run.candidates))
+            if k:  # what decides whether items come at all may not be left out for lack of time
+                must, ruling = hasattr(rule, "members"), _ruling(name, rule, run, k)
+                run.attempt(f"rerank.{name}", ruling, len(run.candidates), must=must)
         with run.trace.stage("slate", len(run.candidates)) as entry:
             run.become("slate", run.keep_best(entry, run.candidates, n, BELOW_SLATE))
             entry.n_out = len(run.candidates)
@@ -236,7 +248,7 @@ def _score(scorer: Scorer, run: Run) -> CandidateBatch:
 
 def _best(scorer: Scorer, run: Run, entry: StageTrace, keep: int) -> CandidateBatch:
     scored = _score(scorer, run)
-    return run.keep_best(entry, ordered(scored, finite(scored.scores[:, -1])), keep, BELOW_CUT)
+    return run.cut(entry, ordered(scored, finite(scored.scores[:, -1])), keep, BELOW_CUT)
 
 
 def _ruling(name: str, rule: RerankRule, run: Run, k: int) -> Callable[[StageTrace], CandidateBatch]:
@@ -248,13 +260,23 @@ def _ruling(name: str, rule: RerankRule, run: Run, k: int) -> Callable[[StageTra
             if note or row != place:
                 note = note or f"{name} {moved(place, row)}"
                 run.notes.setdefault(int(batch.item[row]), []).append(note)
+        entry.cost = _cost(batch, picks, min(k, run.request.n)) if picks.cost is None else picks.cost
         left = np.ones(len(batch), np.bool_)
         left[picks.rows] = False
-        run.drop(entry, f"rerank.{name}", batch.item[left])
-        run.become(f"rerank.{name}", batch.take(picks.rows))
+        kept = run.reserved(batch) & left  # behind what was picked, for the rules that follow
+        if hasattr(rule, "members"):
+            kept &= ~rule.members(batch)
+        run.drop(entry, f"rerank.{name}", batch.item[left & ~kept])
+        run.become(f"rerank.{name}", batch.take(np.concatenate([picks.rows, np.flatnonzero(kept)])))
         return run.candidates
 
     return apply
+
+
+def _cost(batch: CandidateBatch, picks: Picks, n: int) -> float:
+    """The value that the first n slots had before, less that of the first n picks."""
+    worths = worth(batch.value)
+    return float(worths[:n].sum() - worths[picks.rows[:n]].sum())
 
 
 def _check(picks: Picks, n: int, k: int) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sized
+from collections.abc import Callable, Mapping, Sized
 from time import perf_counter
+from types import MappingProxyType
 from typing import TypeVar
 
 import numpy as np
 
-from feedmill.core.batches import CandidateBatch, Floats, Rows, UserColumns
+from feedmill.core.batches import CandidateBatch, Floats, Mask, Rows, UserColumns
 from feedmill.core.request import FeedRequest, StageTrace, Trace
 
 T = TypeVar("T", bound=Sized)
@@ -19,6 +20,9 @@ logger = logging.getLogger("feedmill.serve")
 class Run:
     """The working state of one request.
 
+    Args:
+        reserve: by channel, how many of its best no cut may take.
+
     Attributes:
         candidates: what is left, best first.
         after: the candidates as they were after each stage, by its name (evaluation reads these).
@@ -26,8 +30,10 @@ class Run:
         trace: the account; a stage that failed or was skipped is named in ``trace.degraded``.
     """
 
-    def __init__(self, request: FeedRequest, user: UserColumns) -> None:
-        self.request, self.user = request, user
+    def __init__(
+        self, request: FeedRequest, user: UserColumns, reserve: Mapping[str, int] = MappingProxyType({})
+    ) -> None:
+        self.request, self.user, self._reserve = request, user, reserve
         self.started = perf_counter()
         self.trace = Trace(request_id=request.request_id, user_id=request.user_id, time_ms=request.time_ms)
         self.candidates = CandidateBatch.of("", [], [])
@@ -56,7 +62,8 @@ class Run:
         except Exception as error:
             self.trace.stages[-1].error = f"{type(error).__name__}: {error}"
             self.degrade(f"{stage}: failed")
-            logger.warning("request %s: %s failed", self.request.request_id, stage, exc_info=error)
+            of = {"request_id": self.request.request_id}
+            logger.warning("request %s: %s failed", self.request.request_id, stage, exc_info=error, extra=of)
             return None
 
     def degrade(self, what: str) -> None:
@@ -78,6 +85,25 @@ class Run:
         """The first k; the rest falls out for ``reason``."""
         self.drop(entry, reason, batch.item[k:])
         return batch.take(np.arange(min(k, len(batch))))
+
+    def reserved(self, batch: CandidateBatch) -> Mask:
+        """bool[C]: the best of each channel with a reserve, by the channel's own score, of those that are left."""
+        mask = np.zeros(len(batch), np.bool_)
+        for name, n in self._reserve.items():
+            if name in batch.channels:
+                found = batch.found[:, batch.channels.index(name)]
+                best = np.argsort(-found, kind="stable")[:n]  # what the channel did not bring, NaN, comes last
+                mask[best[~np.isnan(found[best])]] = True
+        return mask
+
+    def cut(self, entry: StageTrace, batch: CandidateBatch, k: int, reason: str) -> CandidateBatch:
+        """The k that go on, in order: what is reserved, and the first others; the rest falls out for ``reason``."""
+        if len(batch) <= k:
+            return batch
+        keep = np.zeros(len(batch), np.bool_)
+        keep[np.argsort(~self.reserved(batch), kind="stable")[:k]] = True
+        self.drop(entry, reason, batch.item[~keep])
+        return batch.take(keep)
 
 
 def ordered(batch: CandidateBatch, by: Floats) -> CandidateBatch:

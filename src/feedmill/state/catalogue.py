@@ -97,6 +97,10 @@ class Catalogue:
         """int32[n_items] codes of an attribute, 0 = unknown. Raises NotFoundError: no item has it."""
         return self._tables.arrays.item_codes[self._of_items.row(name), : self._tables.sizes.items]
 
+    def item_code(self, name: str, text: str) -> int:
+        """The code of a text of an items' attribute; 0 if none has had it."""
+        return next((code for _, code in self._of_items.codes({name: text})), 0)
+
     def user_codes(self, name: str) -> Rows:
         """int32[n_users] codes of an attribute, 0 = unknown. Raises NotFoundError: no user has it."""
         return self._tables.arrays.user_codes[self._of_users.row(name), : self._tables.sizes.users]

@@ -168,6 +168,24 @@ class State:
         known = (rows > 0) & (rows < len(sums))
         return np.where(known, sums[np.where(known, rows, 0)], 0.0)
 
+    def decayed(self, name: str, rows: Rows, time_ms: int) -> Doubles:
+        """float64[n] of a counter of item rows, such as "impression.1d", as of ``time_ms`` (of an item's newest event
+        if that is later); 0 for rows that do not exist. Divided by the window's seconds it is a rate.
+
+        Raises:
+            ConfigError: the state does not keep it.
+        """
+        if name not in self.count_names:
+            raise ConfigError(f'the state keeps no counter "{name}"', f"one of {list(self.count_names)}",
+                              f'add "{name}" to state.counts')  # fmt: skip
+        column, epoch = self.count_names.index(name), int(self._plan.epoch_ms[0])
+        with self.lock:
+            known = np.where((rows > 0) & (rows < self.tables.sizes.items), rows, 0)
+            newest, sums = self.tables.arrays.item_ms[known], self.tables.arrays.item_sums[known, column]
+        since = newest - newest % epoch  # what the sums count from, see fold.py
+        passed = np.maximum(time_ms, newest) - since
+        return np.where(sums > 0, sums * np.exp(-np.where(sums > 0, passed, 0) * self._plan.rate[column]), 0.0)
+
     def catch_up(self, log: EventLog, progress: bool = True) -> int:
         """Fold what the log has after ``offset``; returns how many events that were. Several threads may call it.
 

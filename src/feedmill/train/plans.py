@@ -106,7 +106,7 @@ class Plans:
     @staticmethod
     def of(workspace: Workspace) -> Plans:
         """Raises ConfigError on the first thing that cannot be trained as it is written."""
-        channels = workspace.components("retrieval.channels", CHANNELS, own=["limit"])
+        channels = workspace.components("retrieval.channels", CHANNELS, own=["limit", "reserve"])
         models = {c.name: _plan(c, workspace) for c in channels if not hasattr(c.cls, "build")}
         return Plans(channels, models, RankPlan.of(workspace))
 

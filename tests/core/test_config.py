@@ -30,6 +30,23 @@ def test_a_bad_value_is_shown_with_its_path(raw: dict[str, object], path: str) -
     assert caught.value.expected
 
 
+class Named(Config, frozen=True):
+    blocks: Annotated[dict[str, Inner], Meta(description="by name")] = {}
+
+
+@pytest.mark.parametrize(
+    ("raw", "told"),
+    [
+        ({"thta": 1}, 'unknown key "x.blocks.first.thta"'),
+        ({"theta": 2}, "x.blocks.first.theta = 2"),
+        (3, r"x.blocks\[...\]"),
+    ],
+)
+def test_a_mistake_in_a_named_block_is_told_with_its_name(raw: object, told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        convert({"blocks": {"fine": {}, "first": raw}}, Named, "x")
+
+
 class Schemes(Config, frozen=True):
     scheme: Literal[1, 2, 30] = 1
 

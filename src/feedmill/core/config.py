@@ -11,7 +11,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -138,6 +138,17 @@ def _refuse_unknown(raw: Mapping[str, Any], kind: Any, at: str) -> None:
             raise ConfigError(f'unknown key "{path}"', f"one of {sorted(known)}", nearest(key, known))
         if isinstance(value, Mapping):
             _refuse_unknown(value, known[key].type, path)
+            _convert_named(value, known[key].type, path)
+
+
+def _convert_named(blocks: Mapping[str, Any], kind: Any, at: str) -> None:
+    """Check blocks by name, ``dict[str, S]``, one after the other, so that a mistake is told with its block's name."""
+    kind = get_args(kind)[0] if get_origin(kind) is Annotated else kind
+    of = get_args(kind)[1] if get_origin(kind) is dict else None
+    if isinstance(of, type) and issubclass(of, msgspec.Struct):
+        for name, block in blocks.items():
+            if isinstance(block, Mapping):
+                convert(block, of, f"{at}.{name}")
 
 
 def _value_at(raw: Any, path: str) -> Any:

@@ -112,8 +112,20 @@ class Workspace:
         return self.path / "rejects"
 
     @property
+    def experiments(self) -> Path:
+        return self.path / "experiments.json"
+
+    @property
+    def rollups(self) -> Path:
+        return self.path / "rollups"
+
+    @property
     def traces(self) -> Path:
         return self.path / "traces.sqlite"
+
+    @property
+    def status(self) -> Path:
+        return self.path / "status"
 
     def section(self, name: str, kind: type[S], drop: Sequence[str] = ()) -> S:
         """One section (dotted for a section in a section) as its struct; a missing one has the defaults.

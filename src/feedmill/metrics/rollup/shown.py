@@ -1,0 +1,82 @@
+"""How impressions fall on the catalogue: coverage, the Gini index, the share of new items."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from feedmill.metrics.rollup.rollup import Rollup
+
+
+class Shown(NamedTuple):
+    """Of the impressions of one arm, or of everybody.
+
+    Attributes:
+        arm: "" = everybody.
+        impressions: how many.
+        items: how many different ones.
+        coverage: of all items that are described or shown, 0 to 1.
+        gini: of impressions over all items, those never shown included.
+        new_share: impressions of items published at most a week before.
+    """
+
+    arm: str
+    impressions: int
+    items: int
+    coverage: float
+    gini: float
+    new_share: float
+
+
+def by_arm(rollup: Rollup, experiment: str) -> list[Shown]:
+    """Each arm, by name, over all impressions on which the experiment acted. More impressions cover more items:
+    only arms of one size compare."""
+    rows = rollup.read("shown", pl.col("experiment") == experiment)
+    n = n_items(rollup)
+    return [_shown(str(arm), part, n) for (arm,), part in sorted(rows.partition_by("arm", as_dict=True).items())]
+
+
+def everybody(rollup: Rollup) -> pl.DataFrame:
+    """day, item_id -> impressions, new_impressions."""
+    return rollup.read("shown", pl.col("experiment") == "").drop("experiment", "arm")
+
+
+def n_items(rollup: Rollup) -> int:
+    """Items that anybody has described or seen."""
+    described = rollup.read("items").select("item_id")
+    return pl.concat([described, rollup.read("shown").select("item_id")])["item_id"].n_unique()
+
+
+def over(shown: pl.DataFrame, n: int, first: date, last: date) -> Shown | None:
+    """Of the days from first to last; None if nothing was shown.
+
+    Args:
+        shown: see ``everybody``.
+        n: see ``n_items``.
+    """
+    inside = shown.filter(pl.col("day").is_between(first, last))
+    sums = inside.group_by("item_id").agg(pl.col("impressions", "new_impressions").sum())
+    return _shown("", sums, n) if len(sums) else None
+
+
+def gini(counts: NDArray[np.int64], n: int) -> float:
+    """Of n numbers of which all but ``counts`` are 0: sum_i (2i - n - 1) x_i / (n sum x), x ascending, i from 1.
+
+    0 = all alike; 1 - 1/n = one has everything.
+    """
+    total = float(counts.sum())
+    if not n or not total:
+        return 0.0
+    rank = np.arange(n - len(counts) + 1, n + 1)
+    return float(((2.0 * rank - n - 1) * np.sort(counts)).sum() / (n * total))
+
+
+def _shown(arm: str, rows: pl.DataFrame, n: int) -> Shown:
+    counts = rows["impressions"].to_numpy().astype(np.int64)
+    total = int(counts.sum())
+    new = float(rows["new_impressions"].sum()) / total
+    return Shown(arm, total, len(rows), len(rows) / n, gini(counts, n), new)

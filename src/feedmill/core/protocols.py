@@ -64,7 +64,10 @@ class Dataset(Protocol):
 
 
 class Channel(Protocol):
-    """Retrieval: at most ``limit`` unique items with finite scores, best first; answers for an unknown user."""
+    """Retrieval: at most ``limit`` unique items with finite scores, best first; answers for an unknown user.
+
+    A class with ``learns = False`` reads the living state alone, and is served without having been trained.
+    """
 
     name: str
 
@@ -101,7 +104,8 @@ class Picks(NamedTuple):
 class RerankRule(Protocol):
     """At most K distinct rows of the candidates, which come in order of value; deterministic given request.seed.
 
-    A rule that cannot hold fills the slate all the same and says in the note which rule was relaxed.
+    A rule that cannot hold fills the slate all the same and says in the note which rule was relaxed. A rule that also
+    decides whether some items come at all has ``members(candidates) -> Mask``: those it may leave out, no others.
     """
 
     def apply(self, request: FeedRequest, candidates: CandidateBatch, k: int) -> Picks: ...

@@ -56,6 +56,20 @@ class StageTrace(msgspec.Struct, kw_only=True):
     """Re-rank rules: the value that the first n slots lost by the rule."""
 
 
+class ServedFeatures(msgspec.Struct, frozen=True, kw_only=True):
+    """What the ranker read in one request: by feature name the ids (rows of the model's table) or numbers.
+
+    Attributes:
+        user: of its user.
+        items: of each item shown, in order; with what was made of it beforehand and looked up.
+        context: what the request itself said of its user.
+    """
+
+    user: dict[str, list[int | float | None]]
+    items: dict[str, list[list[int | float | None]]]
+    context: dict[str, str] = {}
+
+
 class Trace(msgspec.Struct, kw_only=True):
     """The whole account of a request: which model, which state, every stage, every candidate's fate."""
 
@@ -71,6 +85,7 @@ class Trace(msgspec.Struct, kw_only=True):
     experiments: dict[str, str] = {}  # experiment, launch or "holdout" -> the arm the user is in
     acted: dict[str, str] = {}  # those of them whose stages ran in this request: exposures carry these
     ms: float = 0.0
+    features: ServedFeatures | None = None  # of a sample of the requests, to be made again from the log
 
     @contextmanager
     def stage(self, name: str, n_in: int = 0) -> Iterator[StageTrace]:

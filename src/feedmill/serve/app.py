@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import Any
 
 import anyio.to_thread
@@ -18,11 +19,14 @@ from feedmill.core.request import to_json
 from feedmill.serve.bodies import MB, FeedBody, SearchBody, SimilarQuery, convert, parse, query, read
 from feedmill.serve.engine import Engine
 from feedmill.serve.events import to_batch
+from feedmill.serve.experiment_bodies import action_of, one, overview
 from feedmill.serve.home import HOME
+from feedmill.serve.measured import Measured
 from feedmill.serve.openapi import Accepted, Status, document
 from feedmill.serve.problems import NotReady, Problems, respond_http
 
 logger = logging.getLogger("feedmill.serve")
+TEXT = "text/plain; version=0.0.4; charset=utf-8"  # of Prometheus
 FEED_LIMIT, EVENTS_LIMIT = MB, 16 * MB
 
 
@@ -35,6 +39,7 @@ def create_app(engine: Engine) -> FastAPI:
     app.state.engine, app.state.ready = engine, False
     app.add_exception_handler(HTTPException, _http_error)
     app.add_middleware(Problems)
+    app.add_middleware(Measured, metrics=engine.metrics)  # the last one added is the outermost
     openapi = document()
 
     @app.get("/")
@@ -54,6 +59,16 @@ def create_app(engine: Engine) -> FastAPI:
         if not app.state.ready:
             raise NotReady("the service is warming up", "a moment of patience", "ask again in a second")
         return _json(msgspec.json.encode(Status("ready", **engine.status())))
+
+    @cache
+    def exposition() -> Any:  # nobody asks: nothing of it is loaded
+        from feedmill.serve.prometheus import Exposition
+
+        return Exposition(engine)
+
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        return Response(await _in_thread(lambda: exposition().text()), headers={"content-type": TEXT})
 
     @app.post("/v1/feed")
     async def feed(request: Request) -> Response:
@@ -76,7 +91,30 @@ def create_app(engine: Engine) -> FastAPI:
     async def trace(request_id: str) -> Response:
         return _json(await _in_thread(lambda: to_json(engine.trace(request_id))))
 
+    _experiment_routes(app, engine)
     return app
+
+
+def _experiment_routes(app: FastAPI, engine: Engine) -> None:
+    @app.get("/v1/experiments")
+    async def experiments() -> Response:
+        return _json(await _in_thread(lambda: to_json(overview(engine.experiments.plan))))
+
+    @app.get("/v1/experiments/{name}")
+    async def experiment(name: str) -> Response:
+        return _json(await _in_thread(lambda: to_json(one(engine.experiments.plan, name))))
+
+    @app.post("/v1/experiments")
+    async def create(request: Request) -> Response:
+        return _json(await _in_thread(_step, engine, "create", "", await read(request, FEED_LIMIT)))
+
+    @app.post("/v1/experiments/end_holdout")
+    async def end_holdout(request: Request) -> Response:
+        return _json(await _in_thread(_step, engine, "end_holdout", "", await read(request, FEED_LIMIT)))
+
+    @app.post("/v1/experiments/{name}/{step}")
+    async def step(name: str, step: str, request: Request) -> Response:
+        return _json(await _in_thread(_step, engine, step, name, await read(request, FEED_LIMIT)))
 
 
 def _feed(engine: Engine, raw: bytes) -> bytes:
@@ -90,6 +128,11 @@ def _feed(engine: Engine, raw: bytes) -> bytes:
 def _search(engine: Engine, raw: bytes) -> bytes:
     body = convert(parse(raw), SearchBody)
     return to_json(engine.search(body.query, body.n, user_id=str(body.user_id)))
+
+
+def _step(engine: Engine, step: str, name: str, raw: bytes) -> bytes:
+    done = engine.experiments.do(action_of(step, name, parse(raw) if raw.strip() else {}))
+    return to_json(overview(engine.experiments.plan) if done is None else one(engine.experiments.plan, done.name))
 
 
 def _append(engine: Engine, raw: bytes) -> bytes:

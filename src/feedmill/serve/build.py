@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,9 +24,10 @@ from feedmill.samples.rows import ALL_HEADS
 from feedmill.serve.config import ChannelOwn, PrerankConfig, RetrievalConfig
 from feedmill.serve.fallback import Popularity
 from feedmill.serve.filters import FILTERS, Excluded, NoParameters
+from feedmill.serve.made import Made
 from feedmill.serve.pipeline import Chain
-from feedmill.serve.scorers import Encoder, GraphScorer, Remembered, VectorScorer
-from feedmill.serve.similar import lookups
+from feedmill.serve.scorers import Encoder, GraphScorer, RankScorer, Remembered, VectorScorer
+from feedmill.serve.similar import lookups, shown_to_anybody
 from feedmill.state import State
 
 RANK_PART, PRERANK_PART = "rank", "prerank"  # a channel's part has the channel's name
@@ -57,41 +59,51 @@ class Names:
 class Builder:
     """Reads the config once, so that its mistakes show before anything is served; then builds a chain per artifact.
 
+    Args:
+        kept: what outlives an artifact, such as what a channel has learnt while serving; builders of one state whose
+            configs differ share it.
+
     Raises:
         ConfigError: an unknown kind or key, a value out of range, a channel that bears a reserved name.
     """
 
-    def __init__(self, workspace: Workspace, state: State) -> None:
-        self._state = state
+    def __init__(self, workspace: Workspace, state: State, kept: Made | None = None) -> None:
+        self._state, self._kept = state, kept or Made()
         self._retrieval = workspace.section("retrieval", RetrievalConfig)
         self._channels = workspace.components("retrieval.channels", CHANNELS, ChannelOwn.__struct_fields__)
-        self._limits = {
-            c.name: convert(c.own, ChannelOwn, f"retrieval.channels.{c.name}").limit for c in self._channels
-        }
+        own = {c.name: convert(c.own, ChannelOwn, f"retrieval.channels.{c.name}") for c in self._channels}
+        self._limits = {name: of.limit for name, of in own.items()}
+        self._reserve = {name: of.reserve for name, of in own.items() if of.reserve}
         self._prerank = workspace.section("prerank", PrerankConfig)
         self._fusion = workspace.section("rerank.fusion", FusionConfig)
         self._check_names(workspace)
         self._wants_rank = workspace.raw.get("rank", {}).get("kind") != "none"
         self._rules = workspace.components("rerank.rules", RULES)
         self._filters = _filters(workspace, state)
-        self._fallback = Popularity(state)
-        self._memories: dict[str, Any] = {}
+        self._fallback: Popularity = self._kept.once(lambda: Popularity(state), "fallback")
         self.names = Names(state)
 
-    def chain(self, artifact: Artifact | None) -> tuple[Chain, list[str]]:
+    def chain(self, artifact: Artifact | None, made: Made | None = None) -> tuple[Chain, list[str]]:
         """The components of an artifact, and what is missing of what the config names.
+
+        Args:
+            made: what other builders of this state have made of this artifact.
 
         Raises:
             ArtifactError: the artifact was built from another log or feature spec, or a part cannot be used.
         """
         if artifact is not None:
             _check_is_of(artifact.about, self._state)
-        parts = artifact.parts if artifact else {}
-        encoders = {c.name: _encoder(parts[c.name], self._state) for c in self._channels if c.name in parts}
-        channels = [self._channel(c, parts[c.name], encoders[c.name]) for c in self._channels if c.name in parts]
-        rank = _ranker(parts.get(RANK_PART), self._state)
-        prerank, vectors = self._prerank_scorer(parts, encoders)
-        lengths = finish_lengths(parts[FINISH_LENGTH_PART], self._state) if FINISH_LENGTH_PART in parts else None
+        parts, made, state = self._parts(artifact), made or Made(), self._state
+        known = [c for c in self._channels if c.name in parts]
+        encoders = {c.name: made.once(partial(_encoder, parts[c.name], state), "encoder", c.name) for c in known}
+        channels = [
+            made.once(partial(self._channel, c, parts[c.name], encoders[c.name]), "channel", c.name, c.kind, c.config)
+            for c in known
+        ]
+        rank = made.once(partial(_ranker, parts.get(RANK_PART), state), RANK_PART)
+        prerank, vectors = self._prerank_scorer(parts, encoders, made)
+        lengths = finish_lengths(parts[FINISH_LENGTH_PART], state) if FINISH_LENGTH_PART in parts else None
         chain = Chain(
             channels=tuple((channel, self._limits[channel.name]) for channel in channels),
             merge=self._merge(parts),
@@ -106,9 +118,17 @@ class Builder:
             n_hidden=lambda request, user: len(self._state.seen(int(user.row[0]))) + len(request.exclude),
             rules=tuple((rule.name, rule.cls(rule.config, self._state, vectors)) for rule in self._rules),
             version=artifact.version if artifact else "",
-            similar=lookups(channels, parts, self._state),
+            similar=tuple(shown_to_anybody(look, self._filters, state) for look in lookups(channels, parts, state)),
+            reserve=self._reserve,
         )
         return chain, self._missing(parts, rank) if artifact else ["no model"]
+
+    def _parts(self, artifact: Artifact | None) -> Mapping[str, Part]:
+        """Of an artifact, and empty ones of the channels that learn nothing: those need not wait for a training."""
+        if artifact is None:
+            return {}
+        learn_nothing = [c for c in self._channels if not getattr(c.cls, "learns", True)]
+        return {**{c.name: Part(c.kind, {}, {}) for c in learn_nothing}, **artifact.parts}
 
     def _channel(self, c: Component[Channel], part: Part, encoder: Encoder | None) -> Channel:
         make: Any = c.cls
@@ -119,24 +139,25 @@ class Builder:
             )  # fmt: skip
         extra: dict[str, Any] = {} if encoder is None else {"encoder": encoder}
         if hasattr(make, "Memory"):  # what a channel has learnt while serving goes on with the next artifact
-            extra["memory"] = self._memories.setdefault(c.name, make.Memory(c.config))
+            extra["memory"] = self._kept.once(lambda: make.Memory(c.config), "memory", c.name)
         channel: Channel = make(c.name, c.config, part, self._state, **extra)
         return channel
 
     def _prerank_scorer(
-        self, parts: Mapping[str, Part], encoders: Mapping[str, Encoder | None]
+        self, parts: Mapping[str, Part], encoders: Mapping[str, Encoder | None], made: Made
     ) -> tuple[Scorer | None, Floats | None]:
         """The scorer, and the item vectors that re-rank rules measure likeness with."""
-        name = self._prerank.channel
+        name, small = self._prerank.channel, None
         encode = encoders.get(name)
-        small = _small_model(parts.get(PRERANK_PART), self._state) if self._prerank.kind == "mlp" else None
+        if self._prerank.kind == "mlp":
+            small = made.once(partial(_small_model, parts.get(PRERANK_PART), self._state), PRERANK_PART)
         if encode is None:
             return small, None
         vectors = np.asarray(parts[name].arrays[VECTORS])
         config = next(c.config for c in self._channels if c.name == name)
         metric = getattr(config, "metric", "")
         if metric == "cosine":
-            vectors = unit(vectors)
+            vectors = made.once(partial(unit, vectors), "unit vectors", name)
         if self._prerank.kind != "vector":
             return small, vectors
         return VectorScorer(vectors, encode, is_l2=metric == "l2"), vectors
@@ -202,7 +223,7 @@ def _ranker(part: Part | None, state: State) -> Scorer | None:
     from feedmill.features.served.trees_graph import TREES_KIND, TreesGraph
 
     graph = TreesGraph(part, state) if part.kind == TREES_KIND else Graph(part, state)
-    return GraphScorer(calibrated(graph, part, state))
+    return RankScorer(calibrated(graph, part, state))
 
 
 def _small_model(part: Part | None, state: State) -> Scorer | None:

@@ -14,17 +14,21 @@ import numpy as np
 
 from feedmill.core.batches import Rows
 from feedmill.core.clock import Clock, LogClock, WallClock
-from feedmill.core.errors import DataError, FeedmillError
+from feedmill.core.errors import FeedmillError
 from feedmill.core.events import EventBatch
 from feedmill.core.protocols import Receipt
 from feedmill.core.request import FeedRequest, FeedResponse, Trace
+from feedmill.core.status import OK, report
 from feedmill.core.workspace import Workspace
-from feedmill.datasets.check import MAX_ID
 from feedmill.serve.config import ServeConfig
 from feedmill.serve.cursor import decode, encode
+from feedmill.serve.experiments import Arms, Experiments
 from feedmill.serve.exposure import Exposer, impressions, told
 from feedmill.serve.follow import Follower
+from feedmill.serve.kept import is_kept, keep
+from feedmill.serve.limits import check
 from feedmill.serve.live import LiveState, open_live
+from feedmill.serve.metrics import Metrics
 from feedmill.serve.model import Model
 from feedmill.serve.pipeline import Pipeline
 from feedmill.serve.search import SearchResponse, check_query, search_chain, searched
@@ -33,10 +37,9 @@ from feedmill.serve.trace_store import TraceStore
 from feedmill.state import State
 
 logger = logging.getLogger("feedmill.serve")
-MAX_N = 500
-MAX_DEADLINE_MS = 3_600_000
 _CATCH_UP = 4096  # events a feed folds itself before it answers; more than that is the follower's work
 _MIN_EXPOSURE_S = 0.05
+_STATUS_S = 5.0
 _WORTH_SAVING = 100_000  # events a replay of which is slower than a snapshot; who serves saves at every end
 
 
@@ -57,8 +60,9 @@ class Engine:
         self.clock = clock or _clock(self.config, live)
         self.problems: dict[str, str] = {}
         self.model = Model(workspace, live)
+        self.experiments = Experiments(live, self.model, self.clock)
         self._traces = TraceStore(workspace.traces, self.config.traces)
-        self._exposer = Exposer(live.log)
+        self._exposer, self.metrics = Exposer(live.log), Metrics()
         self._closing, self._holds = ExitStack(), False
         self._follower: Follower | None = None
 
@@ -115,26 +119,26 @@ class Engine:
         Raises:
             DataError: n, user_id, the deadline or the cursor cannot be used.
         """
-        _check(user_id, n, deadline_ms)
+        check(user_id, n, deadline_ms)
         behind = self._follow()
         items = self.live.state.items
         shown = decode(user_id, cursor, len(items))
-        request_id = request_id or uuid4().hex[:20]
+        request_id, arms = request_id or uuid4().hex[:20], self.experiments.of(user_id)
         request = FeedRequest(
             request_id=request_id,
             user_id=user_id,
             n=n,
             time_ms=self.clock.now_ms() if time_ms is None else time_ms,
             seed=zlib.crc32(request_id.encode()) if seed is None else seed,
-            deadline_ms=self.config.deadline_ms if deadline_ms is None else deadline_ms,
+            deadline_ms=arms.served.deadline_ms if deadline_ms is None else deadline_ms,
             exclude=tuple(items.ids(shown)),
             context=dict(context or {}),
         )
-        trace, rows = self._answer(request)
+        trace, rows = self._answer(request, arms)
         trace.degraded += behind
-        if self.config.expose if expose is None else expose:
-            self._expose(trace, request)
+        is_logged = (self.config.expose if expose is None else expose) and self._expose(trace, request)
         self._traces.put(trace)
+        self.metrics.feed(trace, is_logged)
         return _response(trace, shown, rows, n)
 
     def search(self, query: str, n: int = 10, *, user_id: str = "") -> SearchResponse:
@@ -149,7 +153,7 @@ class Engine:
             ArtifactError: it has one that is not trained.
         """
         check_query(query)
-        _check(user_id or "nobody", n, None)
+        check(user_id or "nobody", n, None)
         behind = self._follow()
         served = self.model.served
         pipeline = Pipeline(search_chain(served.pipeline.chain, self.workspace, n), served.pipeline.names)
@@ -182,7 +186,7 @@ class Engine:
             DataError: n cannot be used.
             NotFoundError: the log has no such item.
         """
-        _check("nobody", n, None)
+        check("nobody", n, None)
         self._follow()
         pipeline = self.model.served.pipeline
         with self.live.lock.reading():
@@ -196,6 +200,7 @@ class Engine:
             LogError: nothing was written.
         """
         receipt = self.live.log.append(batch)
+        self.metrics.append(receipt)
         try:
             self.live.follow()
         except FeedmillError as error:  # what is on the disk is acknowledged; the follower will try again
@@ -227,6 +232,11 @@ class Engine:
         self.live.state.warm()
         self.model.warm(self.clock.now_ms())
 
+    @property
+    def n_traces_dropped(self) -> int:
+        """Accounts of feeds that were not kept."""
+        return self._traces.n_dropped
+
     def status(self) -> dict[str, Any]:
         """What is being served."""
         state = self.live.state
@@ -243,7 +253,9 @@ class Engine:
         jobs: dict[str, tuple[float, Callable[[], object]]] = {
             "follow": (self.config.follow_s, self.follow),
             "reload": (self.config.follow_s, self.reload),
+            "experiments": (self.config.follow_s, self.experiments.prepare),
             "save": (self.config.snapshot_s, self.save),
+            "status": (_STATUS_S, self.tell),
         }
         self._follower = Follower(jobs, self._note)
         self._follower.start()
@@ -256,7 +268,14 @@ class Engine:
 
     def save(self) -> bool:
         """Write a snapshot of the state, if it has changed: the next start replays from there."""
-        return self.live.save(self.workspace.state, 1 if self._holds else _WORTH_SAVING)
+        return self.live.save(self.workspace, 1 if self._holds else _WORTH_SAVING)
+
+    def tell(self) -> None:
+        """Write how serving is into the workspace, for whoever looks (``core.status``)."""
+        now, lag = self.status(), max(0, self.live.log.end - self.state.offset)
+        figures = {"users": now["users"], "items": now["items"], "feeds": self.metrics.n_feeds, "lag_events": lag}
+        state = "problems" if now["problems"] else OK
+        report(self.workspace, "serve", offset=now["offset"], state=state, figures=figures, words=now["problems"])
 
     def close(self) -> None:
         """Finish what is queued, save the state, let go of the workspace."""
@@ -276,32 +295,37 @@ class Engine:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _answer(self, request: FeedRequest) -> tuple[Trace, Rows]:
-        live, served = self.live, self.model.served
+    def _answer(self, request: FeedRequest, arms: Arms) -> tuple[Trace, Rows]:
+        live, served = self.live, arms.served
         with live.lock.reading():
             user = live.state.view(request.user_id, request.time_ms, self._context(request))
             offset = live.state.offset
             run = served.pipeline.run(request, user)
             served.pipeline.remember(run)
             trace = served.pipeline.account(run)
+            if is_kept(request.request_id, self.config.skew_share):
+                keep(run, served.pipeline.chain.rank, self._context(request))
         trace.offset = offset
         trace.degraded += served.missing
+        arms.account(trace)
         if not trace.items:
             trace.degraded.append("empty" if len(live.state.items) < 2 else "nothing left to show")
         return trace, run.candidates.item
 
-    def _expose(self, trace: Trace, request: FeedRequest) -> None:
-        if trace.items:
-            events = impressions(trace)
-            if news := self.live.state.news(request.user_id, self._context(request)):
-                events = EventBatch.concat([told(trace, news), events])
-            self._log(trace, request, events, "exposure")
+    def _expose(self, trace: Trace, request: FeedRequest) -> bool:
+        if not trace.items:
+            return False
+        events = impressions(trace)
+        if news := self.live.state.news(request.user_id, self._context(request)):
+            events = EventBatch.concat([told(trace, news), events])
+        return self._log(trace, request, events, "exposure")
 
     def _context(self, request: FeedRequest) -> dict[str, str]:
         """What the request says of its user."""
         return {name: request.context[name] for name in self.config.context if name in request.context}
 
-    def _log(self, trace: Trace, request: FeedRequest, events: EventBatch, what: str) -> None:
+    def _log(self, trace: Trace, request: FeedRequest, events: EventBatch, what: str) -> bool:
+        """Whether they were on the disk before the deadline."""
         with trace.stage(what, len(events)) as entry:
             try:
                 left_s = max((request.deadline_ms - trace.ms) / 1e3, _MIN_EXPOSURE_S)
@@ -315,6 +339,7 @@ class Engine:
             except Exception as error:  # a feed that cannot be logged is still a feed
                 entry.error = f"{type(error).__name__}: {error}"
                 trace.degraded.append(what)
+        return not entry.error
 
     def _follow(self) -> list[str]:
         """Bring the state up to date for a feed; what to say if that fails."""
@@ -335,16 +360,6 @@ class Engine:
             logger.warning("%s: %s", what, text)
 
 
-def _check(user_id: str, n: int, deadline_ms: float | None) -> None:
-    if not isinstance(n, int) or isinstance(n, bool) or not 1 <= n <= MAX_N:
-        raise DataError(f"n = {n!r}", f"a whole number from 1 to {MAX_N}", "ask for further pages with the cursor")
-    if not isinstance(user_id, str) or not 0 < len(user_id) <= MAX_ID:
-        shown = repr(user_id)[:80]
-        raise DataError(f"user_id = {shown}", f"text of 1 to {MAX_ID} characters", 'an id of your own, such as "guest"')
-    if deadline_ms is not None and not 0 <= deadline_ms <= MAX_DEADLINE_MS:
-        raise DataError(f"deadline_ms = {deadline_ms!r}", f"0 to {MAX_DEADLINE_MS} milliseconds", "leave it out")
-
-
 def _response(trace: Trace, shown: Rows, rows: Rows, n: int) -> FeedResponse:
     """The answer, with a cursor unless this page was the last: empty, or the end of what there is to fall back on."""
     is_last = not len(rows) or (len(rows) < n and "fallback" in trace.degraded)
@@ -355,6 +370,7 @@ def _response(trace: Trace, shown: Rows, rows: Rows, n: int) -> FeedResponse:
         cursor="" if is_last else encode(trace.user_id, np.concatenate([shown, rows])),
         degraded=trace.degraded,
         version=trace.version,
+        experiments=trace.experiments,
     )
 
 

@@ -110,7 +110,7 @@ def evaluate(
     config, seed = workspace.section("evaluate", EvaluateConfig), int(about.get("seed", 0))
     state = State(workspace.section("state", StateConfig))
     state.register(events)
-    questions = _questions(events, split, state, config.max_users, seed)
+    questions = held_out(events, split, state, config.max_users, seed)
     if not questions:
         raise DataError("no held-out users", "a log with users who did two things", "see [evaluate] in feedmill.toml")
     seen = _Answers(_pipeline(workspace, state, parts, about), state)
@@ -158,7 +158,7 @@ def _pipeline(workspace: Workspace, state: State, parts: Mapping[str, Part], abo
     return Pipeline(chain, builder.names)
 
 
-def _questions(events: EventBatch, split: Split, state: State, most: int, seed: int) -> list[Question]:
+def held_out(events: EventBatch, split: Split, state: State, most: int, seed: int) -> list[Question]:
     """One per held-out user, in order of the moments."""
     test, kind = split.test, events.numpy("kind")[split.test]
     user = state.users.rows(events.table.column("user_id").take(test))

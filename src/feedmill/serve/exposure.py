@@ -24,9 +24,10 @@ def impressions(trace: Trace) -> EventBatch:
     """An IMPRESSION for each item of a finished request.
 
     The payload is the snapshot id: the artifact's version and the log's offset at which the features were
-    made, so that folding to that offset makes them again, exactly.
+    made, so that folding to that offset makes them again, exactly; and the experiments that acted, with their arms.
     """
-    items = trace.items
+    items, snapshot = trace.items, {"version": trace.version, "offset": trace.offset}
+    payload = msgspec.json.encode(snapshot | ({"experiments": trace.acted} if trace.acted else {})).decode()
     return EventBatch.of(
         {
             "time_ms": [trace.time_ms] * len(items),
@@ -35,7 +36,7 @@ def impressions(trace: Trace) -> EventBatch:
             "item_id": [i.item_id for i in items],
             "request_id": trace.request_id,
             "position": [min(i.position, 32_767) for i in items],
-            "payload": msgspec.json.encode({"version": trace.version, "offset": trace.offset}).decode(),
+            "payload": payload,
         }
     )
 

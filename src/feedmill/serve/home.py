@@ -16,8 +16,11 @@ code { padding: .1rem .3rem } pre { padding: .8rem; overflow-x: auto } td { padd
 <tr><td><code>POST /v1/feed</code><td>a feed for a user; its cursor asks for the next page
 <tr><td><code>POST /v1/events</code><td>what people saw and did, one event or a list
 <tr><td><code>GET /v1/similar/{item_id}</code><td>items like an item, and the channel that says so
+<tr><td><a href="/v1/experiments"><code>GET /v1/experiments</code></a><td>what runs; POST creates one
+<tr><td><code>POST /v1/experiments/{name}/{step}</code><td>start, stop, roll_out, reverse, close
 <tr><td><code>GET /v1/trace/{request_id}</code><td>how a feed came about, stage by stage
 <tr><td><a href="/readyz"><code>GET /readyz</code></a><td>whether the service is warm, and what it serves
+<tr><td><a href="/metrics"><code>GET /metrics</code></a><td>counts and times, for Prometheus
 <tr><td><a href="/healthz"><code>GET /healthz</code></a><td>whether the process is alive
 <tr><td><a href="/openapi.json"><code>GET /openapi.json</code></a><td>all of it, for machines
 </table>

@@ -1,12 +1,12 @@
-"""A log and the state folded from it, kept together while the log grows."""
+"""A log and what is folded from it to serve, the state and the experiments, kept together while the log grows."""
 
 from __future__ import annotations
 
 import threading
-from pathlib import Path
 
 from feedmill.core.protocols import EventLog
 from feedmill.core.workspace import Workspace
+from feedmill.experiments import ExperimentsConfig, Plan, store
 from feedmill.log.whole import open_log
 from feedmill.serve.readers_writer import ReadersWriter
 from feedmill.state import State, StateConfig, snapshot
@@ -19,10 +19,11 @@ class LiveState:
 
     Attributes:
         lock: read the state inside ``lock.reading()``; it stands still there.
+        plan: the experiments; replaced, never changed.
     """
 
-    def __init__(self, log: EventLog, state: State) -> None:
-        self.log, self.state, self.lock = log, state, ReadersWriter()
+    def __init__(self, log: EventLog, state: State, plan: Plan) -> None:
+        self.log, self.state, self.plan, self.lock = log, state, plan, ReadersWriter()
         self._folding = threading.Lock()
 
     def follow(self, *, at_most: int | None = None, wait: bool = True) -> int:
@@ -40,28 +41,33 @@ class LiveState:
         start = self.state.offset
         try:
             while (n := self.state.offset - start) < (at_most or n + 1) and self.state.offset < self.log.end:
-                events, _ = self.log.read(self.state.offset, min(CHUNK, at_most or CHUNK))
+                offset = self.state.offset
+                events, _ = self.log.read(offset, min(CHUNK, at_most or CHUNK))
                 with self.lock.writing():
                     self.state.fold(events)
+                    self.plan = self.plan.fold(events, offset)
             return self.state.offset - start
         finally:
             self._folding.release()
 
-    def save(self, folder: Path, worth: int = 1) -> bool:
+    def save(self, workspace: Workspace, worth: int = 1) -> bool:
         """Write a snapshot if at least ``worth`` events have come since the newest there is; feeds go on meanwhile."""
-        offset, newest = self.state.offset, snapshot.newest(folder)
+        offset, newest = self.state.offset, snapshot.newest(workspace.state)
         if offset - (int(newest.name) if newest else 0) < worth:
             return False
-        self.state.save(folder)
+        store.save(self.plan, workspace.experiments, offset)
+        self.state.save(workspace.state)
         return True
 
 
 def open_live(workspace: Workspace) -> LiveState:
-    """The workspace's log and the state at its end: a snapshot and the log's tail, or a replay of it all.
+    """The workspace's log and what is folded from it to its end: a snapshot and the log's tail, or a replay of it all.
 
     Raises:
-        ConfigError: sections ``[log]`` or ``[state]`` cannot be used.
+        ConfigError: sections ``[log]``, ``[state]`` or ``[experiments]`` cannot be used, or do not go with what runs.
         LogError: the log cannot be read.
     """
     log = open_log(workspace)
-    return LiveState(log, State.restore(workspace.state, log, workspace.section("state", StateConfig)))
+    state = State.restore(workspace.state, log, workspace.section("state", StateConfig))
+    plan = store.restore(workspace.experiments, log, workspace.section("experiments", ExperimentsConfig))
+    return LiveState(log, state, plan)

@@ -8,6 +8,7 @@ import msgspec
 
 from feedmill.core.request import FeedResponse, Trace
 from feedmill.serve.bodies import EventBody, FeedBody, SearchBody
+from feedmill.serve.experiment_bodies import STEPS, CreateBody, One, Overview, StepBody
 from feedmill.serve.problems import Problem
 from feedmill.serve.search import SearchResponse
 from feedmill.serve.similar import SimilarResponse
@@ -36,13 +37,17 @@ _JSON, _PROBLEM = "application/json", "application/problem+json"
 _REF = "#/components/schemas/{name}"
 _FEED = {"user_id": "7", "n": 10}
 _SEARCH = {"query": "star wars", "user_id": "7", "n": 10}
+_EXPERIMENT = {
+    "name": "spread", "layer": "rerank",
+    "arms": {"control": {"share": 0.1}, "varied": {"share": 0.1, "set": {"rerank.rules.0.theta": 0.7}}},
+}  # fmt: skip
 _EVENT = {"kind": "watch", "user_id": "7", "item_id": "42", "value": 31.5, "event_id": "phone-81-1042"}
 
 
 def document() -> bytes:
     """The whole document as JSON."""
-    bodies = (FeedBody, EventBody, SearchBody)
-    answers = (FeedResponse, Accepted, Status, Trace, SearchResponse, SimilarResponse, Problem)
+    bodies = (FeedBody, EventBody, SearchBody, CreateBody, StepBody)
+    answers = (FeedResponse, Accepted, Status, Trace, SearchResponse, SimilarResponse, Overview, One, Problem)
     _, schemas = msgspec.json.schema_components((*bodies, *answers), ref_template=_REF)
     one = _ref("EventBody")
     events = {"anyOf": [one, {"type": "array", "items": one, "maxItems": 10_000}]}
@@ -57,15 +62,31 @@ def document() -> bytes:
         "/v1/events": {"post": _operation("Append events: all, durably, or none", "Accepted", events, [_EVENT])},
         "/v1/search": {"post": _operation("Items for words", "SearchResponse", _ref("SearchBody"), _SEARCH)},
         "/v1/similar/{item_id}": {"get": _operation("Items like an item", "SimilarResponse") | {"parameters": similar}},
+        **_experiments(),
         "/v1/trace/{request_id}": {
             "get": _operation("How a feed came about", "Trace") | {"parameters": [request_id]},
         },
+        "/metrics": {"get": _operation("Counts and times in the Prometheus text format")},
         "/healthz": {"get": _operation("Whether the process is alive")},
         "/readyz": {"get": _operation("Whether the service is warm, and what it serves", "Status")},
     }
     about = {"title": "feedmill", "version": "1", "description": f"Errors are {_PROBLEM}."}
     parts = {"openapi": "3.1.0", "info": about, "paths": paths, "components": {"schemas": schemas}}
     return msgspec.json.encode(parts)
+
+
+def _experiments() -> dict[str, Any]:
+    name = {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}, "example": "spread"}
+    step = {"name": "step", "in": "path", "required": True, "schema": {"type": "string", "enum": list(STEPS)}}
+    create = _operation("Create an experiment", "One", _ref("CreateBody"), _EXPERIMENT)
+    end = _operation("End the holdout period and draw the next", "Overview", _ref("StepBody"), {"share": 0.1})
+    taken = _operation("A step of its life", "One", _ref("StepBody"), {"note": "as planned"})
+    return {
+        "/v1/experiments": {"get": _operation("Layers, experiments, the holdout", "Overview"), "post": create},
+        "/v1/experiments/end_holdout": {"post": end},
+        "/v1/experiments/{name}": {"get": _operation("An experiment and its history", "One") | {"parameters": [name]}},
+        "/v1/experiments/{name}/{step}": {"post": taken | {"parameters": [name, step]}},
+    }
 
 
 def _operation(summary: str, answer: str = "", body: Any = None, example: Any = None) -> dict[str, Any]:

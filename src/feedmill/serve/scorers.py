@@ -10,6 +10,7 @@ import numpy as np
 
 from feedmill.core.batches import CandidateBatch, Floats, Rows, UserColumns
 from feedmill.core.request import FeedRequest
+from feedmill.features.served.named import Named
 
 Encoder = Callable[[UserColumns], Floats]  # -> float32[R, D]
 
@@ -68,6 +69,14 @@ class Remembered:
         return vector
 
 
+class RankGraph(HeadsGraph, Protocol):
+    """A ranker's, which also says what it reads."""
+
+    def read(self, user: UserColumns, items: Rows) -> Named:
+        """Of the same candidates, by feature name."""
+        ...
+
+
 class GraphScorer:
     """Rank or pre-rank with an exported model: one column per head."""
 
@@ -78,3 +87,15 @@ class GraphScorer:
     def score(self, request: FeedRequest, user: UserColumns, candidates: CandidateBatch) -> Floats:
         """float32[C, H]."""
         return self._graph.score(user, candidates.item)
+
+
+class RankScorer(GraphScorer):
+    """Rank, with what it reads for those who watch over it."""
+
+    def __init__(self, graph: RankGraph) -> None:
+        super().__init__(graph)
+        self._rank = graph
+
+    def read(self, user: UserColumns, items: Rows) -> Named:
+        """The features of item rows int32[C] for one user (R = 1)."""
+        return self._rank.read(user, items)

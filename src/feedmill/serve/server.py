@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import uvicorn
+from uvicorn.config import LOGGING_CONFIG
 
 from feedmill.core.errors import WorkspaceError
 from feedmill.core.workspace import Workspace
@@ -53,7 +54,7 @@ class Server:
         self._server = _Announcing(
             uvicorn.Config(
                 create_app(engine), log_level="warning", access_log=False, timeout_graceful_shutdown=_GRACE_S,
-                server_header=False,
+                server_header=False, log_config=LOGGING_CONFIG if config.log == "text" else None,  # None: as the root's
             )
         )  # fmt: skip
         self._thread: threading.Thread | None = None

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from feedmill.core.batches import Floats, Part, Rows, UserColumns
 from feedmill.core.errors import ArtifactError
 from feedmill.features.buckets import Buckets
+from feedmill.features.served.named import Named
 from feedmill.metrics.calibrators import Calibrator, apply, opened
 from feedmill.metrics.down_sampling import corrected_heads
 from feedmill.state import State
@@ -26,6 +27,10 @@ class Scores(Protocol):
 
     def score(self, user: UserColumns, items: Rows) -> Floats:
         """float32[C, H]."""
+        ...
+
+    def read(self, user: UserColumns, items: Rows) -> Named:
+        """What ``score`` reads of the same."""
         ...
 
 
@@ -53,6 +58,10 @@ class Calibrated:
         """float32[C, H] of candidate rows for one user (R = 1)."""
         raw = self._graph.score(user, items)
         return self._put_right(raw, user, items, np.zeros(len(items), np.int64))
+
+    def read(self, user: UserColumns, items: Rows) -> Named:
+        """What the graph reads."""
+        return self._graph.read(user, items)
 
 
 class Correction:

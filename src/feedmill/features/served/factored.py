@@ -51,7 +51,7 @@ class Factored:
         self._prepared, self._shares = prepared, _Shares(part, spec, prepared, state)
         self._attention = Attention(spec, part.arrays, np.asarray(part.arrays["embedding"]))
         self._user, self._scores = _Run(part.blobs[USER]), _Run(part.blobs[SCORES])
-        names = [FIRST, *([POOLED] if "item" in self._scores.inputs else [])]
+        self._names = names = [FIRST, *([POOLED] if "item" in self._scores.inputs else [])]
         self.items = ItemParts(part.arrays, names, state, self._shares.ids, lambda rows: self._shares.of(rows, names))
 
     def score(self, probed: Probed) -> Floats:
@@ -68,6 +68,10 @@ class Factored:
     def numbers(self, probed: Probed, user: UserShare) -> Floats:
         """float32[C, Ni], the candidates' numbers, which change from request to request."""
         return self._attention.beside(self._prepared.numbers(probed, "item"), user.ids, probed.item)
+
+    def looked_up(self, items: Rows) -> dict[str, Floats]:
+        """By name float32[C, …] what was made of items beforehand."""
+        return dict(zip(self._names, self.items.rows(items), strict=True))
 
     def finish(self, probed: Probed, user: UserShare, items: Sequence[Floats], numbers: Floats) -> Floats:
         """float32[C, H] from all shares; ``items`` are their rows of ``item_first`` and ``item_pooled``."""
@@ -110,11 +114,29 @@ def with_items(part: Part, state: State) -> Part:
     return replace(part, arrays={**part.arrays, **{name: np.concatenate(parts) for name, parts in made.items()}})
 
 
-def predict(part: Part, batch: FeatureBatch, *, half: bool = False) -> Floats:
+def shares_of(part: Part, ids: Rows) -> dict[str, Floats]:
+    """By name float32[C, …] what is looked up of items, made of their ids int32[C, Wi]; rounded as it is stored."""
+    spec = from_dict(part.config["spec"])
+    pooled = pool(np.asarray(part.arrays["embedding"]), ids, np.array(spec.starts("item"), np.int32))
+    made = {FIRST: _Run(part.blobs[ITEM])(item=pooled), POOLED: pooled}
+    kept = {name: part.arrays[name].dtype for name in made if name in part.arrays}
+    return {name: made[name].astype(dtype).astype(np.float32) for name, dtype in kept.items()}
+
+
+def predict(
+    part: Part,
+    batch: FeatureBatch,
+    *,
+    half: bool = False,
+    shares: Mapping[str, Floats] | None = None,
+    duration: Floats | None = None,
+) -> Floats:
     """float32[C, H] of assembled requests, each as it would be served.
 
     Args:
         half: items' shares go through float16, as they may be stored.
+        shares: the items', where they are known already (``shares_of``).
+        duration: float32[C] seconds, NaN = unknown; for heads that need it.
     """
     spec = from_dict(part.config["spec"])
     table = np.asarray(part.arrays["embedding"])
@@ -128,11 +150,21 @@ def predict(part: Part, batch: FeatureBatch, *, half: bool = False) -> Floats:
         if starts[r] == starts[r + 1]:
             continue
         user, item = pool(table, batch.user_ids[one], users), pool(table, batch.item_ids[rows], items)
-        first = item_first(item=item)
+        first = item_first(item=item) if shares is None else shares[FIRST][rows]
+        if shares is not None:
+            item = shares[POOLED][rows] if POOLED in shares else item
         if half:
             first, item = (x.astype(np.float16).astype(np.float32) for x in (first, item))
         own = user_first(user=user, user_numeric=batch.user_numeric[one])
-        out[rows] = scores(user_first=own, item_first=first, user=user, item=item, item_numeric=numbers[rows])
+        out[rows] = scores(
+            user_first=own,
+            item_first=first,
+            user=user,
+            item=item,
+            item_numeric=numbers[rows],
+            request_of=np.zeros(len(item), np.int64),
+            duration=None if duration is None else duration[rows],
+        )
     return out
 
 

@@ -17,6 +17,7 @@ from feedmill.core.errors import ArtifactError
 from feedmill.features.assemble import FeatureBatch, assemble
 from feedmill.features.attention import item_numbers
 from feedmill.features.served.factored import Factored, is_factored
+from feedmill.features.served.named import Named, named
 from feedmill.features.served.pooling import pool, session, table_of
 from feedmill.features.served.prepared import Prepared
 from feedmill.features.spec import FeatureSpec, from_dict
@@ -67,6 +68,17 @@ class Graph:
             return np.zeros((0, len(self.heads)), np.float32)
         return self.of_probed(self._state.probe(user, items))
 
+    def read(self, user: UserColumns, items: Rows) -> Named:
+        """What ``score`` reads of the same candidates, by the same look-ups."""
+        probed = self._state.probe(user, items)
+        if self.factored is None:
+            assert self._whole is not None
+            batch = assemble(self.spec, self._arrays, self._state, probed)
+            return named(self.spec, batch, self._whole.item_numbers(batch))
+        batch = self._features.batch(probed)
+        numbers = self.factored.numbers(probed, self.factored.user(probed))
+        return named(self.spec, batch, numbers, self.factored.looked_up(items))
+
     def of_probed(self, probed: Probed) -> Floats:
         """float32[C, H] for candidates of R requests, each as of its request; R > 1 only where all is run ``whole``."""
         if self.factored is not None:
@@ -104,10 +116,14 @@ class Whole:
             user=pool(self._table, batch.user_ids, self._starts["user"]),
             user_numeric=batch.user_numeric,
             item=pool(self._table, batch.item_ids, self._starts["item"]),
-            item_numeric=item_numbers(self._spec, self._table, batch),
+            item_numeric=self.item_numbers(batch),
             request_of=batch.request_of,
             duration=duration,
         )
+
+    def item_numbers(self, batch: FeatureBatch) -> Floats:
+        """float32[C, Ni], with what attention gives."""
+        return item_numbers(self._spec, self._table, batch)
 
     def users(self, ids: Rows, numeric: Floats) -> Floats:
         """float32[R, D] of a user tower."""

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from feedmill.core.batches import Floats, Rows
 from feedmill.core.protocols import Arrays
+from feedmill.features.assemble import FeatureBatch
 from feedmill.features.quantile import with_powers
 from feedmill.features.sources import raw_ids, raw_numeric
 from feedmill.features.spec import FeatureSpec, Field, Numeric
@@ -35,6 +36,11 @@ class Prepared:
         self._ids = {side: _fields(spec, arrays, side) for side in ("user", "item")}
         self._width = {side: spec.starts(side)[-1] for side in ("user", "item")}
         self._numbers = {side: _Numbers(spec, arrays, state, side) for side in ("user", "item")}
+
+    def batch(self, probed: Probed) -> FeatureBatch:
+        """Both sides, as ``assemble``."""
+        users, items = ((self.ids(probed, side), self.numbers(probed, side)) for side in ("user", "item"))
+        return FeatureBatch(*users, *items, probed.request_of.astype(np.int64))
 
     def ids(self, probed: Probed, side: str) -> Rows:
         """int32[n, W] rows of the fused table, as ``assemble.ids``."""

@@ -6,8 +6,8 @@ import numpy as np
 
 from feedmill.core.batches import Floats, Part, Rows, UserColumns
 from feedmill.core.errors import ArtifactError
-from feedmill.features.assemble import FeatureBatch
 from feedmill.features.served.forest import Forest
+from feedmill.features.served.named import Named, named
 from feedmill.features.served.prepared import Prepared
 from feedmill.features.served.tree_columns import matrix, tree_columns
 from feedmill.features.spec import from_dict
@@ -45,16 +45,14 @@ class TreesGraph:
             return np.zeros((0, len(self.heads)), np.float32)
         return self.of_probed(self._state.probe(user, items))
 
+    def read(self, user: UserColumns, items: Rows) -> Named:
+        """What ``score`` reads of the same."""
+        batch = self._features.batch(self._state.probe(user, items))
+        return named(self.spec, batch, batch.item_numeric)
+
     def of_probed(self, probed: Probed) -> Floats:
         """float32[C, H] probabilities of candidates of R requests, each as of its request."""
-        f = self._features
-        batch = FeatureBatch(
-            f.ids(probed, "user"),
-            f.numbers(probed, "user"),
-            f.ids(probed, "item"),
-            f.numbers(probed, "item"),
-            probed.request_of.astype(np.int64),
-        )
+        batch = self._features.batch(probed)
         logits = self._forest.sums(matrix(self._columns, batch), self._weight, self._bias, self._tree_start)
         return (1 / (1 + np.exp(-logits))).astype(np.float32)
 

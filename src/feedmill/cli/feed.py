@@ -11,6 +11,7 @@ import typer
 from feedmill.cli import show
 from feedmill.cli.options import HERE, Dir, Set, workspace, writable
 from feedmill.core.errors import DataError
+from feedmill.core.logs import configure
 from feedmill.core.progress import progress
 from feedmill.serve.engine import Engine
 
@@ -19,9 +20,12 @@ PATIENT_MS = 60_000.0  # nobody waits for a page here: every stage may take its 
 
 def serve(folder: Dir = HERE, settings: Set = None) -> None:
     """Serve the feed over HTTP until Ctrl-C."""
+    from feedmill.serve.config import ServeConfig
     from feedmill.serve.server import serve as run
 
-    run(workspace(folder, settings))
+    at = workspace(folder, settings)
+    configure(at.section("serve", ServeConfig).log)
+    run(at)
 
 
 def recommend(

@@ -14,7 +14,7 @@ if os.access(sys.prefix, os.W_OK):
 import typer
 from rich.markup import escape
 
-from feedmill.cli import bench, data, demo, doctor, feed, learn, models, report, start, tune
+from feedmill.cli import bench, data, demo, doctor, experiment, feed, learn, models, report, start, tune
 from feedmill.cli.options import interruptible
 from feedmill.core.errors import FeedmillError
 from feedmill.core.progress import console
@@ -34,6 +34,7 @@ for command in (
     app.command()(interruptible(command))
 app.add_typer(data.data_app, name="data")
 app.add_typer(models.models_app, name="models")
+app.add_typer(experiment.experiment_app, name="experiment")
 app.add_typer(bench.bench_app, name="bench")
 app.add_typer(report.report_app, name="report")
 

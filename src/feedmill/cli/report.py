@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from feedmill.cli import show
-from feedmill.cli.options import HERE, Dir, Json, Set, workspace, writable
+from feedmill.cli.options import HERE, Dir, Json, Set, interruptible, workspace, writable
 from feedmill.core.errors import DataError
 from feedmill.core.workspace import Workspace
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from feedmill.features.report import Line
     from feedmill.state import State
 
-report_app = typer.Typer(no_args_is_help=True, help="Reports on the features, the ranker and watch times.")
+report_app = typer.Typer(no_args_is_help=True, help="Reports on features, models, slates, experiments, the business.")
 
 
 @report_app.command()
@@ -81,6 +81,99 @@ def watch_time(
 
     watched = of_workspace(workspace(folder, settings)) if data is None else of_file(data)
     report_watch_time(watched, source or [], out)
+
+
+@report_app.command()
+def diversity(
+    folder: Dir = HERE,
+    settings: Set = None,
+    requests: Annotated[int, typer.Option(min=1, help="Users to ask for, a seeded draw.")] = 200,
+    theta: Annotated[list[float] | None, typer.Option(min=0, max=1, help="Instead of nine; may be repeated.")] = None,
+    window: Annotated[list[int] | None, typer.Option(min=1, max=1000, help="Instead of 5, 10, 30; repeatable.")] = None,
+    k: Annotated[list[int] | None, typer.Option("-k", min=2, max=1000, help="Slates, instead of 10, 30.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the draw of users.")] = 0,
+    out: Annotated[Path | None, typer.Option("--out", help="A folder for index.html and its pictures.")] = None,
+    json: Json = None,
+) -> None:
+    """Relevance against diversity as theta and window of MMR and DPP move, what that takes, and what rules cost.
+
+    Asks the promoted model for the users whose next items its split holds out, and re-ranks their candidates.
+    """
+    from feedmill.cli.diversity_points import Grid
+    from feedmill.cli.report_diversity import SLATES, THETAS, WINDOWS, report_diversity
+
+    writable(json)
+    grid = Grid(theta or THETAS, window or WINDOWS, k or SLATES)
+    report_diversity(workspace(folder, settings), grid, requests, seed, out, json)
+
+
+@report_app.command()
+@interruptible
+def experiment(
+    name: Annotated[str, typer.Argument(help="Of the experiment.")],
+    folder: Dir = HERE,
+    settings: Set = None,
+    planned: Annotated[
+        int | None,
+        typer.Option("--planned-users", min=2, help="Of all arms, as stated beforehand: one look then decides."),
+    ] = None,
+    alpha: Annotated[float, typer.Option(min=1e-6, max=0.5, help="False positives that are accepted.")] = 0.05,
+    out: Annotated[Path | None, typer.Option("--out", help="A folder for a page with pictures.")] = None,
+    json: Json = None,
+) -> None:
+    """Is it better? Every metric of every arm against the control, and whether to believe it."""
+    from feedmill.cli.report_experiment import report_experiment
+
+    writable(json)
+    report_experiment(workspace(folder, settings), name, planned, alpha, out, json)
+
+
+@report_app.command()
+@interruptible
+def holdout(
+    folder: Dir = HERE,
+    settings: Set = None,
+    metric: Annotated[list[str] | None, typer.Option("--metric", "-m", help="Of these; none = the north star.")] = None,
+    json: Json = None,
+) -> None:
+    """What all launches did together, beside the sum of what their experiments promised."""
+    from feedmill.cli.report_experiment import report_holdout
+
+    writable(json)
+    report_holdout(workspace(folder, settings), metric or [], json)
+
+
+@report_app.command()
+@interruptible
+def business(
+    folder: Dir = HERE,
+    settings: Set = None,
+    out: Annotated[Path | None, typer.Option("--out", help="A folder for a page with pictures.")] = None,
+    json: Json = None,
+) -> None:
+    """Users, time, retention, rates, diversity and new items: the last day, 7 and 28 days, and how they changed."""
+    from feedmill.cli.report_business import report_business
+
+    writable(json)
+    report_business(workspace(folder, settings), out, json)
+
+
+@report_app.command()
+@interruptible
+def skew(
+    folder: Dir = HERE,
+    settings: Set = None,
+    limit: Annotated[float, typer.Option(min=0, max=1, help="Share of rows that may differ before it fails.")] = 0.001,
+    json: Json = None,
+) -> None:
+    """Is what was served what the log gives? Features and scores of sampled requests, made again from the log.
+
+    Exits with 1 where more than --limit of the rows differ, so that it can run every night.
+    """
+    from feedmill.cli.report_skew import report_skew
+
+    writable(json)
+    report_skew(workspace(folder, settings), limit, json)
 
 
 def run(at: Workspace, share: float, rows: int) -> tuple[list[Line], str]:

@@ -42,6 +42,7 @@ def parameters(at: Workspace) -> list[tuple[str, Any, str]]:
     Raises:
         ConfigError: any section that would be refused when used.
     """
+    from feedmill.experiments import ExperimentsConfig
     from feedmill.features import FeaturesConfig
     from feedmill.log import LOGS
     from feedmill.publish import PublishConfig
@@ -83,6 +84,7 @@ def parameters(at: Workspace) -> list[tuple[str, Any, str]]:
     for i, c in enumerate(at.components("rerank.rules", RULES)):
         out.append((f"rerank.rules[{i}].kind", c.kind, ""))
         out.extend(explain(c.config, f"rerank.rules[{i}]"))
+    section("experiments", ExperimentsConfig)
     section("evaluate", EvaluateConfig)
     section("publish", PublishConfig)
     return out

@@ -78,6 +78,14 @@ def text(quick: Quick = False, json: Json = None) -> None:
 
 
 @bench_app.command()
+def rollup(quick: Quick = False, json: Json = None) -> None:
+    """The tables of business metrics: events per second, keeping up against starting over, DuckDB beside it."""
+    from feedmill.cli.bench.rollup import rollup_rows
+
+    done(rollup_rows(quick), json)
+
+
+@bench_app.command()
 def two_tower(quick: Quick = False, json: Json = None) -> None:
     """Two-tower training: positives per second and recall against torch-rechub."""
     from feedmill.cli.bench.two_tower import two_tower_rows
@@ -143,6 +151,14 @@ def ranking(
 
 
 @bench_app.command()
+def rerank(quick: Quick = False, json: Json = None, page: Page = None, source: Source = None) -> None:
+    """MMR, DPP and the other rules: microseconds of 300 candidates to 30 picks, against NumPy and the definitions."""
+    from feedmill.cli.bench.rerank import rerank_rows, write
+
+    _paged(lambda: rerank_rows(quick), write, json, page, source)
+
+
+@bench_app.command()
 @interruptible
 def retrieval(
     quick: Quick = False,
@@ -174,3 +190,15 @@ def watch_time(
     from feedmill.cli.bench.watch_time import watch_time_rows
 
     _paged(lambda: watch_time_rows(quick, data, only or ()), watch_time_page.write, json, page, source)
+
+
+@bench_app.command()
+@interruptible
+def experiments(
+    quick: Quick = False, json: Json = None, only: Only = None, page: Page = None, source: Source = None
+) -> None:
+    """Assignment: cost, uniformity. Analysis on known truths: A/A, peeking, power, sample ratio, CUPED, roll-out."""
+    from feedmill.cli.bench.experiments import experiments_rows
+    from feedmill.cli.bench.experiments import page as experiments_page
+
+    _paged(lambda: experiments_rows(quick, only or ()), experiments_page.write, json, page, source)

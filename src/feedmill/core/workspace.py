@@ -27,7 +27,7 @@ T = TypeVar("T")
 CONFIG = "feedmill.toml"
 SECTIONS = (
     "log", "state", "data", "samples", "features", "retrieval", "filters", "prerank", "rank", "rerank",
-    "serve", "train", "evaluate", "publish", "experiments",
+    "serve", "train", "evaluate", "publish", "experiments", "update", "run",
 )  # fmt: skip
 
 

@@ -58,6 +58,7 @@ class Engine:
         self.problems: dict[str, str] = {}
         self.model = Model(workspace, live)
         self._traces = TraceStore(workspace.traces, self.config.traces)
+        live.on_forgotten = self._traces.forget
         self._exposer = Exposer(live.log)
         self._closing, self._holds = ExitStack(), False
         self._follower: Follower | None = None

@@ -13,7 +13,7 @@ DIR ?= demo
 export NUMBA_CACHE_DIR := $(CURDIR)/.venv/numba
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help demo test unit check bench serve install clean
+.PHONY: help demo test unit check bench serve torture install clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
@@ -38,6 +38,9 @@ bench: $(STAMP) ## p50 and p99 through HTTP on the demo, the fold, the log; `fee
 
 serve: $(STAMP) ## serve the workspace in DIR (default: demo)
 	.venv/bin/feedmill serve --dir $(DIR)
+
+torture: $(STAMP) ## kill -9 at 100 moments of chance across ingest, join, learn and publish (KILLS=, SEED=): is anything lost?
+	OMP_NUM_THREADS=1 PYTHONPATH=src:tests $(PY) -m torture --kills $(or $(KILLS),100) --seed $(or $(SEED),0) $(if $(EVERY),--every $(EVERY))
 
 install: $(STAMP) ## make .venv and install feedmill into it with what training and tests need
 

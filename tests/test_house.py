@@ -62,7 +62,7 @@ def test_tests_mirror_the_folders(folder: Path) -> None:
 
 @pytest.mark.parametrize("folder", sorted(p for p in TESTS.rglob("*") if p.is_dir() and modules_of(p)), ids=place)
 def test_test_folders_have_a_folder_to_mirror(folder: Path) -> None:
-    if folder != TESTS / "contracts":
+    if folder not in (TESTS / "contracts", TESTS / "torture"):
         assert (SRC / folder.relative_to(TESTS)).is_dir()
 
 
@@ -145,7 +145,7 @@ def test_the_readme_names_the_two_commands() -> None:
 
 def test_the_makefile_lists_every_chore() -> None:
     listed = subprocess.run(["make", "-s"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    for chore in ("demo", "test", "check", "bench", "serve", "clean"):
+    for chore in ("demo", "test", "check", "bench", "serve", "torture", "clean"):
         assert f"make {chore} " in listed
 
 

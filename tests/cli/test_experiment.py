@@ -22,7 +22,6 @@ popular = { limit = 30 }
 kind = "mmr"
 theta = 0.9
 [experiments]
-timezone = "Europe/Paris"
 holdout = 0.1
 [experiments.layers.retrieval]
 [experiments.layers.rerank]
@@ -83,7 +82,7 @@ def test_a_life_from_the_definition_to_the_end(say: Say) -> None:
     assert "spread 40 % (created), · free 60 % of 100 buckets" in say("list")
     assert "spread runs" in say("start", "spread", "--note", "on a Monday")
     shown = say("show", "spread")
-    for word in ("is running", "More variety", "rerank.rules.0.theta = 0.5", "ann", "on a Monday", "CET"):
+    for word in ("is running", "More variety", "rerank.rules.0.theta = 0.5", "ann", "on a Monday", "UTC"):
         assert word in shown
     launched = say("roll-out", "spread", "--reverse", 0.05)
     assert "varied for everyone but the holdout of period 1 and 5 % of the users, who keep what control had" in launched

@@ -17,7 +17,7 @@ from metrics.rollup.test_units import act, item, seen
 
 def workspace(folder: Path, events: list[dict[str, object]], zone: str = "Asia/Shanghai") -> Path:
     folder.mkdir(exist_ok=True)
-    (folder / "feedmill.toml").write_text(f'[experiments]\ntimezone = "{zone}"\n')
+    (folder / "feedmill.toml").write_text(f'[samples.join]\ntimezone = "{zone}"\n')
     log = open_log(Workspace.open(folder))
     log.append(EventBatch.rows(events))
     log.close()

@@ -13,6 +13,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -146,6 +147,15 @@ def check_nothing_is_fine(open_log: OpenLog, folder: Path) -> None:
     log.close()
 
 
+def check_a_new_log_starts_at_0_and_has_forgotten_nobody(open_log: OpenLog, folder: Path) -> None:
+    log = open_log(folder / "log")
+    assert (log.start, log.epoch, list(log.erasures()), len(log.kept())) == (0, 0, [], 0)
+    log.append(plain(3))
+    assert (log.start, log.end, log.epoch) == (0, 3, 0), "appending moves the end alone"
+    assert log.kept().table.schema == EventBatch.empty().table.schema
+    log.close()
+
+
 def check_offsets_of_another_log_are_refused(open_log: OpenLog, folder: Path) -> None:
     log = open_log(folder / "log")
     log.append(plain(3))
@@ -219,6 +229,33 @@ def durable_two_handles_see_each_other(open_log: OpenLog, folder: Path) -> None:
     assert times(one) == times(two) == [0, 2]
     one.close()
     two.close()
+
+
+def durable_what_is_dropped_and_forgotten_stays_so(open_log: OpenLog, folder: Path) -> None:
+    """For logs that can be rewritten: each handle sees it, reads before the start are refused, offsets stay."""
+    one, two = open_log(folder / "log"), open_log(folder / "log")
+    one.append(plain(10))
+    rewriting: Any = getattr(one, "rewriting", None)
+    if rewriting is None:
+        assert (one.start, one.epoch) == (0, 0)
+        return
+    with rewriting() as rewriter:
+        rewriter.drop_before(4)
+        rewriter.replace([6], lambda events, offsets: events.take(np.argsort(-offsets)))
+        rewriter.erased(9, [("user", 3, "x")], {})
+        assert (two.start, two.epoch) == (0, 0), "not before it is true"
+        assert len(whole(two)) == 10, "reads do not wait"
+    one.close()
+    for log in (two, open_log(folder / "log")):
+        assert (log.start, log.epoch, log.end) == (4, 1, 10)
+        assert [e.renames for e in log.erasures()] == [(("user", 3, "x"),)]
+        assert log.read(4)[0].numpy("time_ms").tolist() == [9, 8, 7, 6, 5, 4]
+        with pytest.raises(LogError, match="starts at 4"):
+            log.read(3)
+        log.close()
+    log = open_log(folder / "log")
+    assert log.append(plain(1, 10)) == (11, 1, 0)
+    log.close()
 
 
 def durable_survives_kill_9(open_log: OpenLog, folder: Path, n_kills: int = 20, n_writers: int = 2) -> None:

@@ -33,7 +33,7 @@ def metrics(*names: str) -> dict[str, Any]:
 
 def test_an_empty_section_is_a_config_without_experiments() -> None:
     empty = convert({}, ExperimentsConfig)
-    assert (empty.timezone, empty.holdout, empty.layers, empty.defined) == ("UTC", 0.0, {}, {})
+    assert (empty.holdout, empty.layers, empty.defined) == (0.0, {}, {})
 
 
 def test_the_page_of_the_documentation_has_a_config_that_can_be_used() -> None:
@@ -53,13 +53,6 @@ def test_a_layer_has_its_name_as_its_salt_unless_it_says_otherwise() -> None:
 def test_arms_name_their_share_or_their_buckets() -> None:
     made = config(**defined(control={"buckets": [[0, 3], [5, 6]]}, b={"share": 0.6}))
     assert made.defined["a"].arms["control"].buckets == ((0, 3), (5, 6))
-
-
-@pytest.mark.parametrize("zone", ["Mars/Olympus", "", "../etc/passwd", "utc+1", "\0"])
-def test_a_time_zone_is_one_that_there_is(zone: str) -> None:
-    with pytest.raises(ConfigError, match="timezone"):
-        config(timezone=zone)
-    assert config(timezone="Europe/Paris").timezone == "Europe/Paris"
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 
 from feedmill.core.errors import LogError
 from feedmill.core.request import Trace
-from feedmill.log.traces import BELOW_CUT, find, open_to_write, read_traces, write
+from feedmill.log.traces import BELOW_CUT, find, forget, open_to_write, read_traces, write
 
 
 def trace(k: int) -> Trace:
@@ -30,6 +30,21 @@ def test_only_the_last_are_kept(tmp_path: Path) -> None:
             write(connection, [trace(2 * k), trace(2 * k + 1)], keep=4)
     assert [t.request_id for t in read_traces(path)] == ["r6", "r7", "r8", "r9"]
     assert find(path, "r0") is None
+
+
+def test_forgetting_leaves_no_byte_while_a_writer_has_it_open(tmp_path: Path) -> None:
+    path = tmp_path / "traces.sqlite"
+    with closing(open_to_write(path)) as connection:
+        write(connection, [trace(k) for k in range(50)], keep=1000)
+        mine = [Trace(request_id=f"mine{k}", user_id="anna", time_ms=k) for k in range(50)]
+        write(connection, mine, keep=1000)
+        assert forget(path, {"anna", "nobody"}) == 50
+        assert {t.user_id for t in read_traces(path)} == {"u"}
+        assert find(path, "mine3") is None
+        assert forget(path, {"anna"}) == 0
+        write(connection, [trace(51)], keep=1000)
+    assert b"mine3" not in path.read_bytes()
+    assert forget(tmp_path / "none.sqlite", {"anna"}) == 0
 
 
 def test_no_file_is_no_traces(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from feedmill import publish
 from feedmill.core.batches import Part
-from feedmill.core.clock import FixedClock
+from feedmill.core.clock import FixedClock, rng
 from feedmill.core.errors import ArtifactError
 
 
@@ -190,6 +190,43 @@ for seed in range(10_000):
         assert promoted[-1] in lines[:3], "a promotion that was acknowledged is not lost"
         for version in publish.versions(tmp_path):
             publish.load(tmp_path, version.version)
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments_while_somebody_loads(tmp_path: Path) -> None:
+    """Writes, promotions, roll backs and collections, killed; at every moment what is current is whole."""
+    loop = """
+for seed in range(10_000):
+    with publish.publishing(root):
+        publish.promote(root, publish.write(root, parts(seed), {}), why=str(seed))
+    if seed % 5 == 4:
+        publish.rollback(root)
+    publish.collect(root, keep=2)
+    print(seed, flush=True)
+"""
+    publish.promote(tmp_path, publish.write(tmp_path, {"p": part()}, {}))
+    random, n_loads = rng(3, "kill"), 0
+    for _ in range(6):
+        process = child(loop, tmp_path, -1)
+        assert process.stdout is not None
+        process.stdout.readline()
+        for _ in range(int(random.integers(1, 25))):
+            served = publish.current(tmp_path)
+            assert served is not None
+            if not (tmp_path / served).is_dir():  # collected since: two promotions ago
+                continue
+            for file in publish.artifact.read(tmp_path / served).parts["p"].arrays:
+                assert (tmp_path / served / "p" / f"{file}.npy").stat().st_size > 0
+            n_loads += 1
+        kill(process)
+        publish.load(tmp_path)
+        assert set(publish.verify(tmp_path).values()) == {""}, "whatever bears a version's name is whole"
+        assert set(publish.history(tmp_path)[:2]) <= set(publish.verify(tmp_path)), "there is a way back"
+    publish.promote(tmp_path, publish.write(tmp_path, {"p": part(seed=9)}, {}))
+    publish.collect(tmp_path, keep=0)
+    hidden = {p.name for p in tmp_path.iterdir() if p.name.startswith(".")}
+    assert hidden == {".lock"}
+    assert n_loads > 20
 
 
 def test_a_full_disk_is_told_and_changes_nothing(tmp_path: Path) -> None:

@@ -63,8 +63,9 @@ def live(workspace: Workspace, tamper: Callable[[Engine, Any], None] | None = No
 
 
 def graph_of(scorer: Any) -> Graph:
-    graph: Graph = scorer._rank
-    return graph
+    graph = scorer._rank
+    found: Graph = getattr(graph, "_graph", graph)  # below its calibration
+    return found
 
 
 def different(found: Skew) -> set[str]:

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feedmill.core.errors import ArtifactError
+from feedmill.core.events import FORGOTTEN
 from feedmill.state import IdMap
 
 texts = st.lists(st.text(max_size=4), max_size=200)
@@ -65,3 +66,28 @@ def test_a_digest_stays_while_the_map_grows_and_tells_other_ids_apart() -> None:
     assert IdMap(["a", "b", "c"]).digest() == known.digest(4)
     with pytest.raises(ArtifactError, match="4 ids"):
         known.digest(5)
+
+
+def test_a_renamed_id_leaves_its_row_and_every_other_as_it_was() -> None:
+    ids = IdMap(["a", "b", "c"])
+    three, four = ids.digest(3), ids.digest(4)
+    ids.rename(2, f"{FORGOTTEN}x")
+    assert ids.ids() == ["", "a", f"{FORGOTTEN}x", "c"]
+    assert (ids.row("b"), ids.row(f"{FORGOTTEN}x"), ids.row("c")) == (0, 2, 3)
+    assert ids.forgotten == [2]
+    assert ids.digest(4) == IdMap(["a", f"{FORGOTTEN}x", "c"]).digest()
+    assert ids.digest(2) == IdMap(["a", "b"]).digest(2), "those before it are the same"
+    assert not ids.agrees(3, three)
+    ids.retold = {three: ids.digest(3), four: "of other ids"}
+    assert ids.agrees(3, three)
+    assert not ids.agrees(4, four)
+    assert not ids.agrees(9, three)
+    assert ids.add("b") == 4, "who comes back is new"
+
+
+def test_a_copy_with_other_texts() -> None:
+    ids = IdMap(["a", "b"])
+    copy = ids.renamed({1: f"{FORGOTTEN}y"})
+    assert copy.ids() == ["", f"{FORGOTTEN}y", "b"]
+    assert copy.forgotten == [1]
+    assert ids.ids() == ["", "a", "b"]

@@ -1,4 +1,4 @@
-"""``feedmill ingest`` and ``feedmill data``: events in."""
+"""``feedmill ingest`` and ``feedmill data``: events in, and what becomes of them (``cli.life``)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from feedmill.cli import ledger
+from feedmill.cli.life import forget, keep
 from feedmill.cli.options import HERE, Dir, interruptible, workspace
 from feedmill.core.clock import WallClock
 from feedmill.core.errors import DataError
@@ -15,7 +16,9 @@ from feedmill.core.progress import console
 from feedmill.core.protocols import Dataset
 from feedmill.core.workspace import Workspace
 
-data_app = typer.Typer(no_args_is_help=True, help="Known data sets.")
+data_app = typer.Typer(no_args_is_help=True, help="Known data sets; forgetting, dropping, compacting, exporting.")
+for command in (forget.forget, keep.retain, keep.compact, keep.export, keep.restore):
+    data_app.command()(command)
 
 
 def ingest(

@@ -9,10 +9,12 @@ import typer
 
 from feedmill.cli import show
 from feedmill.cli.doctor import index_line
+from feedmill.cli.models import canaries
 from feedmill.cli.options import HERE, Dir, Json, Set, workspace, writable
 from feedmill.core.errors import ConfigError, DataError
 from feedmill.core.workspace import Workspace
 from feedmill.metrics import rows
+from feedmill.metrics.intervals import Interval
 from feedmill.serve.evaluate import Evaluation
 
 
@@ -32,12 +34,13 @@ def train(
 
 def run(at: Workspace, *, measure: bool = True) -> tuple[str, Evaluation | None]:
     """Train, evaluate, print, publish, promote; the version and what was measured."""
+    from feedmill.features.spec import from_dict
     from feedmill.log.whole import open_log
-    from feedmill.publish import PublishConfig, collect, promote, write
+    from feedmill.publish import PublishConfig, collect, promote, publishing, write
     from feedmill.serve.evaluate import check, trial
     from feedmill.serve.evaluate import evaluate as measured
 
-    fit = _trainer()
+    fit = trainer()
     check(at)
     log = open_log(at)
     try:
@@ -50,15 +53,19 @@ def run(at: Workspace, *, measure: bool = True) -> tuple[str, Evaluation | None]
     for name, part in fitted.parts.items():
         if isinstance(part.config.get("index"), Mapping):
             typer.echo(index_line(name, part.config["index"]))
-    trial(at, fitted.parts, about, fitted.events)
+    about["from_offset"] = 0
+    about["specs"] = {n: from_dict(p.config["spec"]).hash for n, p in fitted.parts.items() if "spec" in p.config}
+    about["run"] = {**about.get("run", {}), "score_ms": trial(at, fitted.parts, about, fitted.events)}
     if measure and len(fitted.split.test):
         evaluation = measured(at, fitted.parts, about, fitted.events, fitted.split)
         show.evaluation(evaluation)
         about["metrics"] = metrics(evaluation)
     config = at.section("publish", PublishConfig)
-    version = write(at.artifacts, fitted.parts, about)
-    promote(at.artifacts, version, config.gate)
-    collect(at.artifacts, config.keep)
+    with publishing(at.artifacts):
+        version = write(at.artifacts, fitted.parts, about)
+        gate = config.gate if evaluation is not None else None  # what was not measured was not meant to be judged
+        promote(at.artifacts, version, gate, who="train", why="" if gate else "published without measuring")
+        collect(at.artifacts, config.keep, canaries(at))
     return version, evaluation
 
 
@@ -67,10 +74,23 @@ def metrics(e: Evaluation) -> Mapping[str, Any]:
     return {
         "ndcg_10": {line.what: round(line.ndcg_10.mean, 6) for line in e.lines},
         "auc": {head: round(auc.mean, 6) for head, auc in e.auc.items()},
+        "error": {
+            "ndcg_10": {line.what: _half_width(line.ndcg_10) for line in e.lines},
+            "auc": {head: _half_width(auc) for head, auc in e.auc.items()},
+        },
     }
 
 
-def _trainer() -> Any:
+def _half_width(x: Interval) -> float:
+    return round((x.high - x.low) / 2, 6)
+
+
+def trainer() -> Any:
+    """The offline pass.
+
+    Raises:
+        ConfigError: torch is not installed.
+    """
     try:
         from feedmill.train import fit
     except ModuleNotFoundError as e:

@@ -14,7 +14,23 @@ if os.access(sys.prefix, os.W_OK):
 import typer
 from rich.markup import escape
 
-from feedmill.cli import bench, data, demo, doctor, experiment, feed, learn, models, report, start, tune
+from feedmill.cli import (
+    bench,
+    data,
+    demo,
+    doctor,
+    experiment,
+    feed,
+    guard,
+    join,
+    learn,
+    models,
+    report,
+    run,
+    start,
+    tune,
+    update,
+)  # fmt: skip
 from feedmill.cli.options import interruptible
 from feedmill.core.errors import FeedmillError
 from feedmill.core.progress import console
@@ -28,13 +44,14 @@ app = typer.Typer(
     epilog="Start with: feedmill demo. Or, on your own log: init, ingest, train, evaluate, serve.",
 )
 for command in (
-    *(demo.demo, start.init, start.config, data.ingest, learn.train, learn.evaluate, tune.tune),
-    *(feed.serve, feed.recommend, feed.trace, doctor.doctor),
+    *(demo.demo, start.init, start.config, data.ingest, learn.train, learn.evaluate, tune.tune, update.update),
+    *(run.run, join.join, feed.serve, feed.recommend, feed.trace, doctor.doctor),
 ):
     app.command()(interruptible(command))
 app.add_typer(data.data_app, name="data")
 app.add_typer(models.models_app, name="models")
 app.add_typer(experiment.experiment_app, name="experiment")
+app.add_typer(guard.guard_app, name="guard")
 app.add_typer(bench.bench_app, name="bench")
 app.add_typer(report.report_app, name="report")
 

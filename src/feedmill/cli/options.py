@@ -53,6 +53,19 @@ def workspace(folder: Path, settings: list[str] | None = None) -> Workspace:
     return Workspace.open(folder, dict(_pair(s) for s in settings or ()))
 
 
+def timezone(at: Workspace) -> str:
+    """Whose midnights part the days of a workspace: samples, exports, reports, nights.
+
+    Raises:
+        ConfigError: ``[samples.join]`` cannot be used.
+    """
+    from feedmill.samples.joiner.config import Groups, JoinConfig
+
+    config = at.section("samples.join", JoinConfig)
+    Groups.of(config)
+    return config.timezone
+
+
 def _pair(text: str) -> tuple[str, Any]:
     import tomllib
 

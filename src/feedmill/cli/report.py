@@ -176,6 +176,20 @@ def skew(
     report_skew(workspace(folder, settings), limit, json)
 
 
+@report_app.command()
+def join(
+    folder: Dir = HERE,
+    settings: Set = None,
+    json: Json = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Also a folder for index.html and its picture.")] = None,
+) -> None:
+    """How much of each kind of feedback arrives after w, to choose [samples.join], and what the windows make of it."""
+    from feedmill.cli.report_join import report_join
+
+    writable(json)
+    report_join(workspace(folder, settings), json, out)
+
+
 def run(at: Workspace, share: float, rows: int) -> tuple[list[Line], str]:
     """The lines, and in words what they are of.
 

@@ -10,9 +10,9 @@ import msgspec
 from rich.table import Table
 
 from feedmill.cli import show
+from feedmill.cli.options import timezone
 from feedmill.core.errors import DataError
 from feedmill.core.workspace import Workspace
-from feedmill.experiments.config import ExperimentsConfig
 from feedmill.log.whole import open_log
 from feedmill.metrics.rollup.business import Business, Window
 from feedmill.metrics.rollup.measures import MEASURES, Measure
@@ -34,16 +34,16 @@ def report_business(at: Workspace, out: Path | None, json: Path | None) -> None:
         DataError: nobody has done anything yet, or a folder that cannot be made.
         ConfigError: matplotlib is not installed and --out is given.
     """
-    timezone = at.section("experiments", ExperimentsConfig).timezone
+    zone = timezone(at)
     log = open_log(at)
     try:
-        rollup = Rollup(at.rollups, timezone)
+        rollup = Rollup(at.rollups, zone)
         rollup.update(log)
     finally:
         log.close()
     business = Business(rollup)
     windows = {name: [business.window(name, n) for n in WINDOWS] for name in MEASURES}
-    show.out.print(table(business, windows, timezone))
+    show.out.print(table(business, windows, zone))
     absent = [name for name, found in windows.items() if all(math.isnan(w.value) for w in found)]
     if absent:
         show.out.print(f"[dim]no data: {', '.join(absent)}[/]")
@@ -51,12 +51,10 @@ def report_business(at: Workspace, out: Path | None, json: Path | None) -> None:
         from feedmill.cli.charts.business import page
 
         _folder(out)
-        n = page(business, windows, timezone, out)
+        n = page(business, windows, zone, out)
         show.out.print(f"wrote {out / 'index.html'} and {n} pictures")
     if json is not None:
-        json.write_bytes(
-            msgspec.json.format(msgspec.json.encode(figures(business, windows, timezone)), indent=1) + b"\n"
-        )
+        json.write_bytes(msgspec.json.format(msgspec.json.encode(figures(business, windows, zone)), indent=1) + b"\n")
 
 
 def table(business: Business, windows: dict[str, list[Window]], timezone: str) -> Table:

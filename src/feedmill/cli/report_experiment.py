@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from feedmill.cli import show
+from feedmill.cli.options import timezone
 from feedmill.core.errors import DataError
 from feedmill.core.protocols import EventLog
 from feedmill.core.workspace import Workspace
@@ -38,7 +39,7 @@ def opened(at: Workspace) -> Iterator[tuple[Plan, Rollup, EventLog]]:
     log = open_log(at)
     try:
         plan = restore(at.experiments, log, config)
-        rollup = Rollup(at.rollups, config.timezone)
+        rollup = Rollup(at.rollups, timezone(at))
         rollup.update(log)
         yield plan, rollup, log
     finally:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from zoneinfo import ZoneInfo
+from datetime import UTC, datetime
 
 from rich.markup import escape
 from rich.table import Table
@@ -117,7 +116,7 @@ def _holdout(plan: Plan) -> str:
     held = plan.holdout
     if not held.share:
         return "[bold]holdout[/] none"
-    since = f" since {_when(plan, held.since)}" if held.since else ""
+    since = f" since {_when(held.since)}" if held.since else ""
     return f"[bold]holdout[/] {_percent(held.share)} of the users, period {held.period}{since}"
 
 
@@ -137,7 +136,7 @@ def _experiments(plan: Plan) -> Table:
     for e in plan.experiments.values():
         last = [step for step in plan.history if step.action.name == e.name][-1]
         what = _launch(plan, e).partition(": ")[2] if e.status == "launched" else _arms(e)
-        since = _when(plan, Moment(last.time_ms, last.offset))
+        since = _when(Moment(last.time_ms, last.offset))
         table.add_row(*(escape(w) for w in (e.name, e.status, since, e.definition.layer, what)))
     return table
 
@@ -157,7 +156,7 @@ def _percent(share: float) -> str:
 def _steps(plan: Plan, steps: list[Step]) -> None:
     table = Table("when", "event", "step", "", "by", "note", box=None, header_style="bold", padding=(0, 1))
     for step in steps:
-        action, when = step.action, _when(plan, Moment(step.time_ms, step.offset))
+        action, when = step.action, _when(Moment(step.time_ms, step.offset))
         words = (when, f"{step.offset:,}", action.action, _about(action), action.by, action.note)
         table.add_row(*(escape(w) for w in words))
     out.print(table if steps else "nothing has happened yet")
@@ -178,6 +177,5 @@ def _refused(plan: Plan, name: str | None = None) -> None:
             out.print(f"[yellow]refused[/] event {r.offset:,}: {escape(f'{what}: {r.reason}')}")
 
 
-def _when(plan: Plan, moment: Moment) -> str:
-    at = datetime.fromtimestamp(moment.time_ms / 1e3, ZoneInfo(plan.config.timezone))
-    return at.strftime("%Y-%m-%d %H:%M %Z")
+def _when(moment: Moment) -> str:
+    return datetime.fromtimestamp(moment.time_ms / 1e3, UTC).strftime("%Y-%m-%d %H:%M UTC")

@@ -42,6 +42,7 @@ def parameters(at: Workspace) -> list[tuple[str, Any, str]]:
     Raises:
         ConfigError: any section that would be refused when used.
     """
+    from feedmill.cli.group.config import RunConfig
     from feedmill.experiments import ExperimentsConfig
     from feedmill.features import FeaturesConfig
     from feedmill.log import LOGS
@@ -49,6 +50,8 @@ def parameters(at: Workspace) -> list[tuple[str, Any, str]]:
     from feedmill.rerank import RULES, FusionConfig
     from feedmill.retrieval import CHANNELS
     from feedmill.samples import InterestConfig, SamplesConfig
+    from feedmill.samples.guard import GuardConfig
+    from feedmill.samples.joiner import JoinConfig
     from feedmill.samples.splits import EvaluateConfig
     from feedmill.serve.build import FILTERS_DEFAULT
     from feedmill.serve.config import ChannelOwn, PrerankConfig, RetrievalConfig, ServeConfig
@@ -65,8 +68,10 @@ def parameters(at: Workspace) -> list[tuple[str, Any, str]]:
     out.extend(explain(log.config, "log"))
     section("serve", ServeConfig)
     section("state", StateConfig)
-    section("samples", SamplesConfig, ["interest"])
+    section("samples", SamplesConfig, ["interest", "join", "guard"])
     section("samples.interest", InterestConfig)
+    section("samples.join", JoinConfig)
+    section("samples.guard", GuardConfig)
     section("features", FeaturesConfig)
     section("retrieval", RetrievalConfig, ["channels"])
     for c in at.components("retrieval.channels", CHANNELS, own=ChannelOwn.__struct_fields__):
@@ -87,6 +92,7 @@ def parameters(at: Workspace) -> list[tuple[str, Any, str]]:
     section("experiments", ExperimentsConfig)
     section("evaluate", EvaluateConfig)
     section("publish", PublishConfig)
+    section("run", RunConfig)
     return out
 
 
@@ -95,10 +101,12 @@ def _trained(at: Workspace) -> list[tuple[str, Any, str]]:
     try:
         from feedmill.train.config import TrainConfig
         from feedmill.train.plans import Plans
+        from feedmill.train.update.config import UpdateConfig
     except ModuleNotFoundError:
         return [("train", "not installed", "pip install 'feedmill[train]'")]
     towers = [k for k, v in at.raw.get("train", {}).items() if isinstance(v, dict)]
     out = list(explain(at.section("train", TrainConfig, towers), "train"))
+    out.extend(explain(at.section("update", UpdateConfig), "update"))
     plans = Plans.of(at)
     for name, plan in plans.models.items():
         out.append((f"train.{name}.kind", plan.kind, ""))

@@ -33,9 +33,11 @@ class Kind(IntEnum):
     ITEM = 20  # payload = JSON attributes of item_id; {"deleted": true} takes it down
     USER = 21  # payload = JSON attributes of user_id
     EXPERIMENT = 30  # payload = JSON, what was done to an experiment: experiments.lifecycle writes and reads it
+    GUARD = 31  # payload = JSON, what was said to the guard by hand: samples.guard.by_hand writes and reads it
 
 
 N_COUNTED = 10
+FORGOTTEN = "forgotten:"  # so begins what stands in a forgotten person's place: it has a row, and is nobody
 
 SCHEMA = pa.schema(
     [

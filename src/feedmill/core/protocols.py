@@ -5,7 +5,7 @@ The framework owns timing, tracing, deadlines, length checks and error isolation
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -26,11 +26,27 @@ class Receipt(NamedTuple):
     n_duplicate: int
 
 
-class EventLog(Protocol):
-    """An append-only sequence of events; an offset counts the events before it.
+class Erasure(NamedTuple):
+    """What a person's being forgotten changed for whoever has derived something from the log.
 
-    Order is kept, a read is repeatable, and what ``append`` has returned for survives kill -9. Events whose
-    ``event_id`` the log already has, and rows of a source at or below its highest row, are not appended again.
+    Attributes:
+        epoch: the one that it began.
+        time_ms: when.
+        renames: (table of the state, row, the text that stands there now).
+        digests: of ids before (as artifacts made before have it) -> of the same ids now.
+    """
+
+    epoch: int
+    time_ms: int
+    renames: tuple[tuple[str, int, str], ...]
+    digests: Mapping[str, str]
+
+
+class EventLog(Protocol):
+    """An append-only sequence of events; an offset counts the events before it, also those that are gone.
+
+    Order is kept, a read is repeatable within an epoch, and what ``append`` has returned for survives kill -9. Events
+    whose ``event_id`` the log already has, and rows of a source at or below its highest row, are not appended again.
     """
 
     def append(self, batch: EventBatch) -> Receipt:
@@ -45,6 +61,25 @@ class EventLog(Protocol):
     @property
     def end(self) -> int:
         """The offset after the last event."""
+        ...
+
+    @property
+    def start(self) -> int:
+        """The offset of the first event that is still there; reading before it is refused."""
+        ...
+
+    @property
+    def epoch(self) -> int:
+        """How often events were replaced, a person having been forgotten; what was derived in an earlier epoch still
+        has what they were, and is scrubbed or made again. Their number, order and offsets stay."""
+        ...
+
+    def erasures(self, since: int = 0) -> Sequence[Erasure]:
+        """What began the epochs after ``since``, in order."""
+        ...
+
+    def kept(self) -> EventBatch:
+        """Events from before ``start`` that nothing derived replaces (EXPERIMENT), in order."""
         ...
 
     def close(self) -> None: ...

@@ -77,6 +77,7 @@ class Trace(msgspec.Struct, kw_only=True):
     user_id: str
     time_ms: int
     version: str = ""
+    steps: int = 0  # that rows of the version had moved by then (``publish.delta``)
     offset: int = 0
     degraded: list[str] = []
     stages: list[StageTrace] = []

@@ -27,7 +27,7 @@ T = TypeVar("T")
 CONFIG = "feedmill.toml"
 SECTIONS = (
     "log", "state", "data", "samples", "features", "retrieval", "filters", "prerank", "rank", "rerank",
-    "serve", "train", "evaluate", "publish", "experiments",
+    "serve", "train", "evaluate", "publish", "experiments", "update", "run",
 )  # fmt: skip
 
 
@@ -114,6 +114,10 @@ class Workspace:
     @property
     def experiments(self) -> Path:
         return self.path / "experiments.json"
+
+    @property
+    def learner(self) -> Path:
+        return self.path / "learner"
 
     @property
     def rollups(self) -> Path:

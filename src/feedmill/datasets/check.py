@@ -19,7 +19,7 @@ DAY_MS = 86_400_000
 EARLIEST_MS = 365 * DAY_MS  # 1971: before it is, nearly always, a time in seconds taken for milliseconds
 MAX_ID = 256  # characters
 IDS = ("user_id", "item_id", "request_id", "event_id")
-KINDS = {kind.name.lower(): int(kind) for kind in Kind if kind != Kind.EXPERIMENT}  # those that come from outside
+KINDS = {kind.name.lower(): int(kind) for kind in Kind if kind < Kind.EXPERIMENT}  # those that come from outside
 UNKNOWN = -1
 LARGEST = float(np.finfo(np.float32).max)
 

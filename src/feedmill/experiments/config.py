@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 from msgspec import Meta
 
@@ -25,7 +24,6 @@ _NAME = re.compile(r"[a-z0-9_.-]{1,64}")
 class ExperimentsConfig(Config, frozen=True):
     """Section ``[experiments]``."""
 
-    timezone: Annotated[str, Meta(description="whose days are counted: a name such as Europe/Paris")] = "UTC"
     holdout: Annotated[
         float, Meta(ge=0, le=0.5, description="share of users who get nothing new until the period ends")
     ] = 0.0
@@ -36,7 +34,6 @@ class ExperimentsConfig(Config, frozen=True):
     defined: Annotated[dict[str, Definition], Meta(description="experiments that `create NAME` finds here")] = {}
 
     def __post_init__(self) -> None:
-        _check_timezone(self.timezone)
         check_share(self.holdout, "experiments.holdout")
         for name in self.layers:
             check_name(name, f"experiments.layers.{name}")
@@ -132,12 +129,3 @@ def _check_room(arms: dict[str, Arm], n: int, at: str) -> None:
     wanted = sum(n_drawn(a, n) for a in arms.values()) + size(r for r, _ in ranges)
     if wanted > n:
         raise ConfigError(f"{at}arms: {wanted} buckets", f"{n} at most, all that the layer has", "lower the shares")
-
-
-def _check_timezone(name: str) -> None:
-    try:
-        ZoneInfo(name)
-    except (KeyError, ValueError, OSError):  # ZoneInfoNotFoundError is a KeyError
-        raise ConfigError(
-            f'experiments.timezone = "{name}"', "an IANA time zone", 'for example "UTC" or "Europe/Paris"'
-        ) from None

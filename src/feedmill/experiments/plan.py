@@ -18,7 +18,7 @@ from feedmill.experiments import lifecycle
 from feedmill.experiments.assignment import buckets, hashes, user_hash
 from feedmill.experiments.config import HOLDOUT, LAUNCHED, REVERSE, ExperimentsConfig
 from feedmill.experiments.definition import Action, Range
-from feedmill.experiments.paths import merged, paths_of, stages_of
+from feedmill.experiments.paths import VERSION, merged, paths_of, stages_of
 from feedmill.experiments.ranges import mask_of, ranges_of
 from feedmill.experiments.record import Assignment, Entry, Experiment, Holdout, Pair, Refusal, Step
 from feedmill.experiments.seats import Seats, holdout_salt, in_share, settings
@@ -160,6 +160,12 @@ class Plan:
     def holding(self, layer: str) -> list[Experiment]:
         """The experiments that hold buckets of a layer: created or running."""
         return [e for e in self.experiments.values() if e.holds and e.definition.layer == layer]
+
+    @property
+    def versions(self) -> set[str]:
+        """What ``publish.version`` is set to by whatever runs, may run or is launched."""
+        alive = [e for e in self.experiments.values() if e.holds or e.status == "launched"]
+        return {str(arm.set[VERSION]) for e in alive for arm in e.definition.arms.values() if VERSION in arm.set}
 
     def _settings(self, name: str, arm: str) -> Mapping[str, Any]:
         e = self.experiment(name)

@@ -29,13 +29,16 @@ class Checkpoint(msgspec.Struct, frozen=True):
 def restore(path: Path, log: EventLog, config: ExperimentsConfig) -> Plan:
     """The plan at the log's end: the checkpoint's events and the tail's; all of the log's without a checkpoint of it.
 
+    What the log has dropped from its beginning it has kept of experiments; such steps stand right before its start.
+
     Raises:
         ConfigError: the config does not go with what is running (``lifecycle.consistent``).
         LogError: the log cannot be read.
     """
-    plan, offset = Plan.empty(config), 0
+    kept = log.kept()
+    plan, offset = Plan.empty(config).fold(kept, log.start - len(kept)), log.start
     if (found := _read(path, log)) is not None:
-        offset = found.offset
+        plan, offset = Plan.empty(config), found.offset
         for entry in found.events:
             plan = plan.after(entry)
     end = log.end
@@ -68,13 +71,17 @@ def save(plan: Plan, path: Path, offset: int | None = None) -> None:
 
 
 def _read(path: Path, log: EventLog) -> Checkpoint | None:
-    """The checkpoint, if it can be read and is of this log."""
+    """The checkpoint, if it can be read, is of this log, and goes on where the log still has what comes next."""
     try:
         found = msgspec.json.decode(path.read_bytes(), type=Checkpoint)
     except (OSError, msgspec.DecodeError):
         return None
     offsets = [entry.offset for entry in found.events]
-    if offsets != sorted(set(offsets)) or not (offsets or [0])[-1] <= found.offset <= log.end:
+    if (
+        offsets != sorted(set(offsets))
+        or not (offsets or [0])[-1] <= found.offset <= log.end
+        or found.offset < log.start
+    ):
         return None
     return found if not found.events or _has(log, found.events[-1]) else None
 
@@ -82,6 +89,8 @@ def _read(path: Path, log: EventLog) -> Checkpoint | None:
 def _has(log: EventLog, entry: Entry) -> bool:
     if not 0 <= entry.offset < log.end:
         return False
+    if entry.offset < log.start:
+        return entry.payload in log.kept().table.column("payload").to_pylist()
     event, _ = log.read(entry.offset, 1)
     same = event.numpy("payload")[0] == entry.payload
     return bool(np.all(event.numpy("kind") == int(Kind.EXPERIMENT)) and same)

@@ -56,15 +56,22 @@ def window(pieces: Iterable[tuple[int, pa.RecordBatch]], offset: int, limit: int
     return taken[0] if len(taken) == 1 else EventBatch.concat(taken)
 
 
-def check_bounds(offset: int, limit: int, end: int) -> None:
+def check_bounds(offset: int, limit: int, end: int, start: int = 0) -> None:
     """Refuses what no log can answer.
 
     Raises:
         ValueError: ``limit`` is below 1.
-        LogError: ``offset`` is negative, or beyond the end: it came from another log.
+        LogError: ``offset`` is negative, or beyond the end: it came from another log; or before ``start``.
     """
     if limit < 1:
         raise ValueError(f"limit = {limit}: a read asks for at least one event")
+    if 0 <= offset < start:
+        raise LogError(
+            f"offset {offset} in a log that starts at {start}",
+            f"an offset from {start} to {end}: `feedmill data retain` has dropped the events before",
+            "use what was derived from them: the state's snapshot, samples, the last published version; "
+            "or an export from before",
+        )
     if not 0 <= offset <= end:
         raise LogError(
             f"offset {offset} in a log of {end} events",

@@ -12,7 +12,7 @@ import pyarrow as pa
 from feedmill.core.config import Config
 from feedmill.core.errors import LogError
 from feedmill.core.events import EventBatch
-from feedmill.core.protocols import Receipt
+from feedmill.core.protocols import Erasure, Receipt
 from feedmill.log.cut import after_row, check_bounds, micro_batches, only_new, window
 
 
@@ -43,6 +43,24 @@ class MemoryLog:
     def end(self) -> int:
         """The offset after the last event."""
         return self._end
+
+    @property
+    def start(self) -> int:
+        """0: it drops nothing, it is gone as a whole."""
+        return 0
+
+    @property
+    def epoch(self) -> int:
+        """0: it forgets nobody, it is gone as a whole."""
+        return 0
+
+    def erasures(self, since: int = 0) -> list[Erasure]:
+        """None."""
+        return []
+
+    def kept(self) -> EventBatch:
+        """Nothing: nothing is dropped."""
+        return EventBatch.empty()
 
     def append(self, batch: EventBatch) -> Receipt:
         """See ``EventLog.append``.

@@ -9,20 +9,19 @@ from pathlib import Path
 from threading import Condition, Lock
 from time import monotonic
 from typing import Annotated
-from zlib import crc32
 
-import pyarrow as pa
 from msgspec import Meta
 
 from feedmill.core.config import Config
 from feedmill.core.errors import LogError
-from feedmill.core.events import SCHEMA, EventBatch
-from feedmill.core.protocols import Receipt
+from feedmill.core.events import EventBatch
+from feedmill.core.protocols import Erasure, Receipt
 from feedmill.log.cut import after_row, check_bounds, micro_batches, only_new, window
 from feedmill.log.sqlite_errors import in_words
 from feedmill.log.sqlite_file import connect
+from feedmill.log.sqlite_rewriter import Rewriter, erasures, kept
+from feedmill.log.stored_batch import decode, encode
 
-_ZSTD_BYTES = 4096  # below this compressing saves less than a page
 _TURN_MS = 3  # SQLite backs off to 100 ms, which starves a process beside a busy one: ask again sooner
 _POLL_S = 0.05  # how soon wait() sees another process's append
 _END = "SELECT first_offset + n FROM batches ORDER BY first_offset DESC LIMIT 1"
@@ -62,7 +61,6 @@ class SqliteLog:
     def __init__(self, path: Path | str, busy_s: float = 30.0) -> None:
         self.path = str(path)
         self._busy_s = busy_s
-        self._zstd = pa.Codec("zstd", compression_level=1)
         self._writer = connect(self.path, busy_s)
         self._writer.execute(f"PRAGMA busy_timeout = {_TURN_MS}")
         self._writing = Lock()
@@ -79,6 +77,36 @@ class SqliteLog:
         """
         with self._reader() as reader:
             return _end(reader)
+
+    @property
+    def start(self) -> int:
+        """The offset of the first event that is still there.
+
+        Raises:
+            LogError: the file cannot be read.
+        """
+        with self._reader() as reader:
+            return _mark(reader, "start")
+
+    @property
+    def epoch(self) -> int:
+        """See ``EventLog.epoch``.
+
+        Raises:
+            LogError: the file cannot be read.
+        """
+        with self._reader() as reader:
+            return _mark(reader, "epoch")
+
+    def erasures(self, since: int = 0) -> list[Erasure]:
+        """See ``EventLog.erasures``."""
+        with self._reader() as reader:
+            return erasures(reader, since)
+
+    def kept(self) -> EventBatch:
+        """See ``EventLog.kept``."""
+        with self._reader() as reader:
+            return kept(reader, self.path)
 
     def append(self, batch: EventBatch) -> Receipt:
         """See ``EventLog.append``; one transaction and one fsync, however large the batch."""
@@ -99,10 +127,10 @@ class SqliteLog:
         Raises:
             LogError: there is no such offset, or the file cannot be read.
         """
-        with self._reader() as reader:
-            check_bounds(offset, limit, _end(reader))
+        with self._reader() as reader, _view(reader):
+            check_bounds(offset, limit, _end(reader), _mark(reader, "start"))
             with closing(reader.execute(_FROM, (offset,))) as rows:
-                found = window(((row[0], self._decode(*row)) for row in rows), offset, limit)
+                found = window(((row[0], decode(self.path, *row)) for row in rows), offset, limit)
         return found, offset + len(found)
 
     def wait(self, offset: int, timeout_s: float) -> bool:
@@ -115,6 +143,41 @@ class SqliteLog:
                     return False
                 self._grown.wait(min(left, _POLL_S))  # this process wakes it, others are seen by looking
         return True
+
+    @contextmanager
+    def rewriting(self) -> Iterator[Rewriter]:
+        """The right to change what is stored, all at the end of the block or nothing; appends wait, reads do not.
+
+        Raises:
+            LogError: the log is closed, its turn did not come, or the disk does not take it.
+        """
+        with self._writing:
+            self._check_open()
+            with in_words(self.path), _transaction(self._writer, self._busy_s) as writer:
+                yield Rewriter(writer, self.path)
+
+    def compact(self) -> int:
+        """Store runs of small micro-batches as large ones, which are read much faster; how many fewer there are.
+
+        A transaction for each large one: whatever happens in between, the log is whole, and appends go on.
+        """
+        n_before = self._count()
+        offset: int | None = self.start
+        while offset is not None:
+            with self.rewriting() as rewriter:
+                offset = rewriter.merge(offset)
+        return n_before - self._count()
+
+    def shrink(self) -> None:
+        """Give unused space back to the disk, and leave nothing in the file of what was replaced or dropped.
+
+        Raises:
+            LogError: the disk has no room for a second copy meanwhile, or somebody holds the log.
+        """
+        self._check_open()
+        with in_words(self.path), closing(connect(self.path, self._busy_s)) as connection:
+            connection.execute("VACUUM")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
     def close(self) -> None:
         """Waits for an append in progress; reads and appends are refused from now on."""
@@ -142,27 +205,14 @@ class SqliteLog:
     def _insert(self, writer: sqlite3.Connection, fresh: EventBatch) -> int:
         end = _end(writer)
         for piece in micro_batches(fresh):
-            row = (end, len(piece), *self._encode(piece.table))
+            row = (end, len(piece), *encode(piece.table))
             writer.execute("INSERT INTO batches VALUES (?, ?, ?, ?, ?)", row)
             end += len(piece)
         return end
 
-    def _encode(self, table: pa.RecordBatch) -> tuple[int, int, pa.Buffer]:
-        raw = table.serialize()
-        data, raw_size = (raw, 0) if raw.size < _ZSTD_BYTES else (self._zstd.compress(raw), raw.size)
-        return raw_size, crc32(data), data
-
-    def _decode(self, first: int, raw_size: int, crc: int, data: bytes) -> pa.RecordBatch:
-        if crc32(data) != crc:  # SQLite itself does not notice a flipped bit in a blob
-            raise LogError(
-                f"log {self.path} is damaged at offset {first}",
-                "an undamaged event log",
-                "bring it back from a backup",
-            )
-        raw = pa.py_buffer(data)
-        if raw_size:
-            raw = pa.decompress(raw, decompressed_size=raw_size, codec="zstd")
-        return pa.ipc.read_record_batch(raw, SCHEMA)
+    def _count(self) -> int:
+        with self._reader() as reader:
+            return int(reader.execute("SELECT count(*) FROM batches").fetchone()[0])
 
     @contextmanager
     def _reader(self) -> Iterator[sqlite3.Connection]:
@@ -183,6 +233,17 @@ class SqliteLog:
     def _check_open(self) -> None:
         if self._closed:
             raise LogError(f"log {self.path} is closed", "an open log", "open it again")
+
+
+@contextmanager
+def _view(reader: sqlite3.Connection) -> Iterator[None]:
+    """One moment of the file for several statements: another process may drop or merge what is being read."""
+    reader.execute("BEGIN")
+    try:
+        yield
+    finally:
+        if reader.in_transaction:  # SQLite itself ends it on some errors
+            reader.execute("COMMIT")
 
 
 @contextmanager
@@ -211,3 +272,7 @@ def _begin(writer: sqlite3.Connection, until: float) -> None:
 def _end(connection: sqlite3.Connection) -> int:
     row = connection.execute(_END).fetchone()
     return int(row[0]) if row else 0
+
+
+def _mark(connection: sqlite3.Connection, name: str) -> int:
+    return int(connection.execute("SELECT value FROM marks WHERE name = ?", (name,)).fetchone()[0])

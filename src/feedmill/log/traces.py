@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -59,6 +59,25 @@ def find(path: Path, request_id: str) -> Trace | None:
     with closing(sqlite3.connect(path)) as connection:
         row = connection.execute("select body from traces where request_id = ?", (request_id,)).fetchone()
     return None if row is None else _unpack(row[0])
+
+
+def forget(path: Path, user_ids: Collection[str]) -> int:
+    """Delete the traces of some people so that no byte of them is left; how many there were. Feeds may be served.
+
+    Raises:
+        LogError: the file cannot be read or written.
+    """
+    if not path.exists():
+        return 0
+    gone = [(t.request_id,) for t in read_traces(path) if t.user_id in user_ids]
+    with in_words(str(path)), closing(sqlite3.connect(path, timeout=5)) as connection:
+        connection.execute("pragma secure_delete = on")
+        with connection:
+            connection.executemany("delete from traces where request_id = ?", gone)
+        if gone:
+            connection.execute("vacuum")
+        connection.execute("pragma wal_checkpoint(truncate)").fetchone()
+    return len(gone)
 
 
 def read_traces(path: Path) -> Iterator[Trace]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,13 +40,15 @@ class Artifact:
         return self.parts[name]
 
 
-def load(root: Path, version: str | None = None, *, verify: bool = True) -> Artifact:
+def load(root: Path, version: str | None = None, *, verify: bool = True, private: Collection[str] = ()) -> Artifact:
     """An artifact with its arrays mapped read-only: workers on one machine share the pages.
 
     Args:
         root: the folder of all versions.
         version: default is the promoted one.
         verify: check the sha256 of every file (about a second per 2 GB); sizes are always checked.
+        private: names of arrays that this process may write to: pages are shared until they are written, and the files
+            never change. For ``publish.delta``.
 
     Raises:
         ArtifactError: none promoted, or one that is missing, cut short, corrupt, foreign or too new.
@@ -61,14 +63,14 @@ def load(root: Path, version: str | None = None, *, verify: bool = True) -> Arti
     if not folder.is_dir():
         raise ArtifactError(f"no version {chosen} in {root}", "a version's folder", "run `feedmill train`")
     manifest = read(folder)
-    parts = {name: _load_part(folder / name, entry, verify) for name, entry in manifest.parts.items()}
+    parts = {name: _load_part(folder / name, entry, verify, private) for name, entry in manifest.parts.items()}
     return Artifact(manifest.version, manifest.created_ms, manifest.about, parts)
 
 
-def _load_part(folder: Path, entry: PartEntry, verify: bool) -> Part:
+def _load_part(folder: Path, entry: PartEntry, verify: bool, private: Collection[str]) -> Part:
     for file, expected in entry.files():
         _check(folder / file, expected, verify)
-    arrays = {name: _map(folder / f"{name}.npy") for name in entry.arrays}
+    arrays = {name: _map(folder / f"{name}.npy", is_private=name in private) for name in entry.arrays}
     blobs = {name: (folder / name).read_bytes() for name in entry.blobs}
     return Part(entry.kind, entry.config, arrays, blobs)
 
@@ -88,9 +90,9 @@ def _check(path: Path, expected: FileEntry, verify: bool) -> None:
             raise ArtifactError(f"{path} has sha256 {found[:16]}…", f"{expected.sha256[:16]}…", DAMAGED)
 
 
-def _map(path: Path) -> NDArray[Any]:
+def _map(path: Path, *, is_private: bool) -> NDArray[Any]:
     try:
-        mapped = np.load(path, mmap_mode="r", allow_pickle=False)
+        mapped = np.load(path, mmap_mode="c" if is_private else "r", allow_pickle=False)
     except (ValueError, OSError, EOFError) as e:
         raise ArtifactError(f"{path}: {e}", "an .npy file without objects", DAMAGED) from None
     return np.asarray(mapped)  # the plain class: kernels and slices are slower on np.memmap

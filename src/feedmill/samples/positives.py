@@ -14,7 +14,7 @@ import polars as pl
 from msgspec import Meta
 from numpy.typing import NDArray
 
-from feedmill.core.batches import Floats, ProbeBatch
+from feedmill.core.batches import Floats, Mask, ProbeBatch
 from feedmill.core.config import Config, nearest
 from feedmill.core.errors import DataError
 from feedmill.core.events import EventBatch, Kind
@@ -62,6 +62,12 @@ class Positives:
 
     probe: ProbeBatch
     reward: Floats
+
+    def taken(self, keep: Mask) -> Positives:
+        """The examples of a mask bool[n]."""
+        of, n = self.probe, int(keep.sum())
+        probe = ProbeBatch(of.user[keep], of.time_ms[keep], of.at[keep], of.item[keep], np.arange(n, dtype=np.int32))
+        return Positives(probe, self.reward[keep])
 
     def __len__(self) -> int:
         return len(self.reward)

@@ -200,7 +200,7 @@ def _check_is_of(about: Mapping[str, Any], state: State) -> None:
         n, digest = about.get(f"n_{name}"), about.get(f"{name}_digest")
         if not isinstance(n, int) or not isinstance(digest, str):
             raise ArtifactError(f"the artifact does not say which {name} it knows", f"n_{name}, {name}_digest", AGAIN)
-        if n > len(ids) or ids.digest(n) != digest:
+        if not ids.agrees(n, digest):
             raise ArtifactError(
                 f"the artifact knows {n} {name} that are not the first {n} of this log",
                 f"an artifact trained on this log, which has {len(ids)} {name}",

@@ -62,6 +62,7 @@ class Engine:
         self.model = Model(workspace, live)
         self.experiments = Experiments(live, self.model, self.clock)
         self._traces = TraceStore(workspace.traces, self.config.traces)
+        live.on_forgotten = self._traces.forget
         self._exposer, self.metrics = Exposer(live.log), Metrics()
         self._closing, self._holds = ExitStack(), False
         self._follower: Follower | None = None
@@ -299,13 +300,13 @@ class Engine:
         live, served = self.live, arms.served
         with live.lock.reading():
             user = live.state.view(request.user_id, request.time_ms, self._context(request))
-            offset = live.state.offset
+            offset, steps = live.state.offset, served.loaded.steps
             run = served.pipeline.run(request, user)
             served.pipeline.remember(run)
             trace = served.pipeline.account(run)
             if is_kept(request.request_id, self.config.skew_share):
                 keep(run, served.pipeline.chain.rank, self._context(request))
-        trace.offset = offset
+        trace.offset, trace.steps = offset, steps
         trace.degraded += served.missing
         arms.account(trace)
         if not trace.items:

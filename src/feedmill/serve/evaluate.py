@@ -34,6 +34,7 @@ from feedmill.serve.pipeline import Chain, Pipeline
 from feedmill.state import State, StateConfig
 
 DEPTH = 50
+N_TIMED = 50  # feeds that are timed before a version is published
 ALL_ITEMS = "ranker alone"  # on every unseen item, not only on those that were retrieved
 
 
@@ -136,8 +137,13 @@ def check(workspace: Workspace) -> None:
     Builder(workspace, State(workspace.section("state", StateConfig)))
 
 
-def trial(workspace: Workspace, parts: Mapping[str, Part], about: Mapping[str, Any], events: EventBatch) -> None:
+def trial(
+    workspace: Workspace, parts: Mapping[str, Part], about: Mapping[str, Any], events: EventBatch
+) -> dict[str, float]:
     """Whether these parts make a chain that answers; ask before promoting them.
+
+    Returns:
+        The ranker's milliseconds for a feed, over some users: {"p50": …, "p99": …}; {} without a ranker.
 
     Raises:
         FeedmillError: they do not.
@@ -150,6 +156,16 @@ def trial(workspace: Workspace, parts: Mapping[str, Part], about: Mapping[str, A
     broken = [what for what in run.trace.degraded if what.endswith("failed")]
     if broken:
         raise DataError(f"what was trained does not serve: {broken}", "a chain that works", "see the warnings above")
+    return _score_ms(pipeline, state)
+
+
+def _score_ms(pipeline: Pipeline, state: State) -> dict[str, float]:
+    took = []
+    for user_id in state.users.ids()[:N_TIMED]:
+        request = FeedRequest(request_id="trial", user_id=user_id, time_ms=state.newest_ms, deadline_ms=1e9)
+        stages = pipeline.run(request, state.view(user_id, state.newest_ms)).trace.stages
+        took += [s.ms for s in stages if s.stage == "rank" and s.n_in]
+    return {f"p{p}": round(float(np.percentile(took, p)), 3) for p in (50, 99)} if took else {}
 
 
 def _pipeline(workspace: Workspace, state: State, parts: Mapping[str, Part], about: Mapping[str, Any]) -> Pipeline:

@@ -4,7 +4,9 @@ beside it one for every set of things that experiments change."""
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
@@ -13,28 +15,43 @@ from feedmill.core.config import override
 from feedmill.core.errors import ArtifactError, ConfigError, FeedmillError
 from feedmill.core.request import FeedRequest
 from feedmill.core.workspace import Workspace
-from feedmill.publish import Artifact, current, load
+from feedmill.experiments.paths import VERSION
+from feedmill.publish import current, delta, load
 from feedmill.serve.build import Builder
 from feedmill.serve.config import ServeConfig
 from feedmill.serve.live import LiveState
 from feedmill.serve.made import Made
 from feedmill.serve.pipeline import Pipeline
 
-VERSION = "publish.version"  # an experiment sets it to serve an arm with a version that is not promoted
 MOST = 4096  # sets of changes kept ready
 
 
+class Loaded:
+    """A version ("" = none), what has been made of it, and the last of its deltas that it has."""
+
+    def __init__(self, root: Path, version: str) -> None:
+        self._root, self.steps, self.made = root, 0, Made()
+        self.artifact = load(root, version, private=delta.MOVING) if version else None
+        self.take_up(nullcontext)
+
+    def take_up(self, alone: Callable[[], AbstractContextManager[None]]) -> None:
+        """The rows that have moved since; ``alone``: to be entered while nobody reads."""
+        if self.artifact is None:
+            return
+        moved = delta.newest(self._root, self.artifact.version, after=self.steps)
+        if moved is not None:
+            with alone():
+                delta.apply(self.artifact, moved)
+            self.steps = moved.seq
+
+
 class Served(NamedTuple):
-    """A pipeline, what it has to do without, and the budget of its requests."""
+    """A pipeline, what it has to do without, the budget of its requests, and the version it is of."""
 
     pipeline: Pipeline
     missing: tuple[str, ...]
     deadline_ms: float
-
-
-class _Loaded(NamedTuple):
-    artifact: Artifact | None
-    made: Made
+    loaded: Loaded
 
 
 class Model:
@@ -53,7 +70,7 @@ class Model:
         self._kept = Made()
         self._reloading, self._building = threading.Lock(), threading.Lock()
         self._refused: tuple[str, ArtifactError] = "", ArtifactError("")
-        self._loaded: dict[str, _Loaded] = {}
+        self._loaded: dict[str, Loaded] = {}
         self._changed: dict[bytes, Served | FeedmillError] = {}
         self.served = self._build({}, current(self._root) or "")
 
@@ -86,13 +103,16 @@ class Model:
             raise ConfigError(f"{paths}: {'; '.join(lacks)}", "settings that the trained model has all for", fix)
 
     def reload(self, now_ms: int) -> bool:
-        """Swap in the promoted artifact if it is another one; requests under way finish with the old one.
+        """Take up rows that have moved, and swap in the promoted artifact if it is another one; requests under way
+        finish with the old one.
 
         Raises:
             ArtifactError: it cannot be used; the old one goes on serving. It is not verified again before
                 another version has been promoted.
         """
         with self._reloading:
+            for loaded in list(self._loaded.values()):
+                loaded.take_up(self._live.lock.writing)
             version = current(self._root) or ""
             if version == self.served.pipeline.chain.version:
                 return False
@@ -135,10 +155,9 @@ class Model:
         if changes:
             workspace = Workspace(workspace.path, override(workspace.raw, changes))
         builder = Builder(workspace, self._live.state, self._kept)
-        loaded = self._loaded.get(version) or _Loaded(load(self._root, version) if version else None, Made())
+        loaded = self._loaded.get(version) or Loaded(self._root, version)
         with self._live.lock.reading():
             chain, missing = builder.chain(loaded.artifact, loaded.made)
         self._loaded[version] = loaded
-        return Served(
-            Pipeline(chain, builder.names), tuple(missing), workspace.section("serve", ServeConfig).deadline_ms
-        )
+        deadline_ms = workspace.section("serve", ServeConfig).deadline_ms
+        return Served(Pipeline(chain, builder.names), tuple(missing), deadline_ms, loaded)

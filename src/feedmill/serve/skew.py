@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import groupby
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -23,7 +24,7 @@ from feedmill.features.served.again import again
 from feedmill.features.served.logged import requests
 from feedmill.log.traces import read_traces
 from feedmill.log.whole import CHUNK, open_log
-from feedmill.publish import load
+from feedmill.publish import Artifact, delta, load
 from feedmill.serve.build import RANK_PART
 from feedmill.serve.differences import Differences, Line, sorted_lines
 from feedmill.state import Probed, State, StateConfig
@@ -42,7 +43,7 @@ class Skew(msgspec.Struct, frozen=True, kw_only=True):
         scores: the same of the ranker's heads.
         compared: how many features were compared.
         versions_gone: requests of versions that are no longer there, or cannot be used, by version.
-        beyond_log: requests at offsets that the log does not have.
+        beyond_log: requests at offsets that the log does not have, or has no more.
         late_events: events dated more than ``LATE_MS`` before a sampled request that came into the log after it:
             serving could not know them.
         late_requests: sampled requests that such events came too late for.
@@ -76,18 +77,18 @@ def skew(workspace: Workspace) -> Skew:
     log = open_log(workspace)
     try:
         end = log.end
-        known = [t for t in sampled if t.offset <= end]
-        state = State(workspace.section("state", StateConfig))
+        known = [t for t in sampled if log.start <= t.offset <= end]
+        state = State.at_start(workspace.state, log, workspace.section("state", StateConfig))
         asked = replay(log, state, known, end)
         late = Late.of(known)
         late.read(log, end)
     finally:
         log.close()
     differences, gone = Differences(), Counter[str]()
-    for version, group in groupby(sorted(asked, key=lambda a: a[0].version), key=lambda a: a[0].version):
+    for (version, steps), group in groupby(sorted(asked, key=_served_by), key=_served_by):
         traces = list(group)
         try:
-            part = load(workspace.artifacts, version).part(RANK_PART)
+            part = served(workspace.artifacts, version, steps).part(RANK_PART)
             found = again(part, state, Probed.concat([probed for _, probed in traces]))
         except ArtifactError:
             gone[version] += len(traces)
@@ -107,6 +108,25 @@ def skew(workspace: Workspace) -> Skew:
         late_requests=late.n_requests,
         offset=end,
     )
+
+
+def served(root: Path, version: str, steps: int) -> Artifact:
+    """A version with its rows as they were after so many steps.
+
+    Raises:
+        ArtifactError: it, or the file of that step, is no longer there.
+    """
+    artifact = load(root, version, private=delta.MOVING)
+    if steps:
+        moved = delta.newest(root, version, fits=lambda d: d.seq == steps)
+        if moved is None:
+            raise ArtifactError(f"no step {steps} of version {version}", "one that is still kept")
+        delta.apply(artifact, moved)
+    return artifact
+
+
+def _served_by(asked: Asked) -> tuple[str, int]:
+    return asked[0].version, asked[0].steps
 
 
 def replay(log: EventLog, state: State, traces: Sequence[Trace], end: int) -> list[Asked]:

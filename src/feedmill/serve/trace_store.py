@@ -7,6 +7,7 @@ import sqlite3
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Collection
 from pathlib import Path
 from queue import Empty, Full, Queue
 
@@ -72,6 +73,12 @@ class TraceStore:
                 "take it from a feed's answer",
             )
         return trace
+
+    def forget(self, user_ids: Collection[str]) -> None:
+        """Drop what memory has of some people; the file is the business of who forgets them (``log.traces``)."""
+        with self._lock:
+            for request_id in [r for r, trace in self._recent.items() if trace.user_id in user_ids]:
+                del self._recent[request_id]
 
     def close(self) -> None:
         """Write what is queued, then stop."""

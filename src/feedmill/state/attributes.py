@@ -90,6 +90,13 @@ class Attributes:
             self._values[name].append(text or "")
         return self._row[name], code
 
+    def rename(self, name: str, code: int, text: str) -> None:
+        """Let the text of a code, which there is, be another from now on."""
+        del self._codes[name][self._values[name][code]]
+        self._values[name][code] = text
+        self._codes[name][text] = code
+        self._numbers.pop(name, None)
+
     def clear(self) -> list[Write]:
         """Every attribute set to unknown."""
         return [(row, 0) for row in self._row.values()]

@@ -162,8 +162,11 @@ class Catalogue:
                 self.n_malformed += not is_used
 
     def _user(self, draft: Draft, row: int, keys: dict[str, Any]) -> None:
-        if not row:
+        if not row:  # of a forgotten user: what is left are names and values that others have, or that hold a place
             self.n_malformed += 1
+            for key, value in keys.items():
+                if key != "deleted":
+                    self._of_users.write(key, value)
         elif keys.get("deleted") is True:
             draft.codes(self._of_users.clear())
         else:

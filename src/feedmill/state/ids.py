@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
 
 from feedmill.core.batches import Rows
 from feedmill.core.errors import ArtifactError
+from feedmill.core.events import FORGOTTEN
 
 MANY = 2**31 - 2  # what int32 can tell apart
 FEW = 64  # up to here a plain loop beats dictionary encoding
@@ -20,12 +21,18 @@ class IdMap:
 
     Args:
         most: ids that get a row; later new ones stay unknown. None = all.
+
+    Attributes:
+        forgotten: rows whose id somebody had that has been forgotten: the row stays, so that all others do.
+        retold: digests before people were forgotten -> the digest of as many ids now.
     """
 
     def __init__(self, ids: Iterable[str] = (), most: int | None = None) -> None:
         self._ids, self._most = [""], MANY if most is None else most
         self._row = {"": 0}
         self._hash, self._n_hashed = hashlib.sha256(), 0
+        self.forgotten: list[int] = []
+        self.retold: dict[str, str] = {}
         for text in ids:
             self.add(text)
 
@@ -56,7 +63,19 @@ class IdMap:
                 return 0
             self._ids.append(text)  # first, so that another thread never finds a row without an id
             self._row[text] = row
+            if text.startswith(FORGOTTEN):
+                self.forgotten.append(row)
         return row
+
+    def rename(self, row: int, text: str) -> None:
+        """Let an id, of a row that there is, be another from now on; the one before is unknown."""
+        before, self._ids[row] = self._ids[row], text
+        del self._row[before]
+        self._row[text] = row
+        if text.startswith(FORGOTTEN):
+            self.forgotten.append(row)
+        if row < self._n_hashed:
+            self._hash, self._n_hashed = hashlib.sha256(), 0
 
     def rows(self, ids: pa.Array | pa.ChunkedArray | Sequence[str], grow: bool = False) -> Rows:
         """int32[n] rows of n ids; with ``grow``, unknown ids get new rows in order of appearance."""
@@ -79,6 +98,14 @@ class IdMap:
             return np.array([self.add(text or "") for text in ids], np.int32)
         row = self._row.get
         return np.array([row(text or "", 0) for text in ids], np.int32)
+
+    def renamed(self, texts: Mapping[int, str]) -> IdMap:
+        """A copy with other texts in some rows."""
+        return IdMap([texts.get(row, text) for row, text in enumerate(self._ids)][1:], self._most)
+
+    def agrees(self, n: int, digest: str) -> bool:
+        """Whether the first n ids are those of a digest, also one from before somebody was forgotten."""
+        return n <= len(self._ids) and self.digest(n) in (digest, self.retold.get(digest))
 
     def digest(self, n: int | None = None) -> str:
         """SHA-256 of the first n ids (of all), in hex: two states that agree on it agree on those rows.

@@ -41,10 +41,13 @@ def columns(events: EventBatch, users: IdMap, items: IdMap, queries: IdMap) -> C
     searches = np.flatnonzero(kind == Kind.SEARCH)
     if len(searches):
         item[searches] = queries.rows(query_texts(events.table.column("payload").take(searches)), grow=True)
+    user = users.rows(events.table.column("user_id"), grow=True)
+    if users.forgotten:
+        user[np.isin(user, users.forgotten)] = 0
     return Columns(
         time_ms=fixed(events.numpy("time_ms"), np.int64),
         kind=kind,
-        user=users.rows(events.table.column("user_id"), grow=True),
+        user=user,
         item=item,
         value=fixed(events.numpy("value"), np.float32),
     )

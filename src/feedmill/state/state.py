@@ -18,7 +18,7 @@ from feedmill.core.events import EventBatch, Kind
 from feedmill.core.progress import console
 from feedmill.core.progress import progress as progress_bar
 from feedmill.core.protocols import EventLog
-from feedmill.state import fold, kernel, match, prepare, snapshot, stored
+from feedmill.state import fold, kernel, match, prepare, scrub, snapshot, stored
 from feedmill.state.arrays import BLOCK_OF, N_SEEN, Answers, Doubles, Probes, Scratch
 from feedmill.state.attributes import Attributes
 from feedmill.state.catalogue import Catalogue
@@ -27,6 +27,7 @@ from feedmill.state.ids import IdMap
 from feedmill.state.probed import Probed
 from feedmill.state.tables import Tables
 
+BASE = "base"  # in the folder of snapshots: the state at the start of a log that begins later than at 0
 CHUNK = 262_144  # events folded at a time while catching up: the lock is let go in between
 WORTH_SHOWING = 500_000  # events to catch up with before there is a progress bar
 
@@ -43,6 +44,7 @@ class State:
         count_names: of the counters in the order of their columns, such as "click.1d".
         catalogue: what items and users are.
         offset: events folded.
+        epoch: of the log, as far as its erasures are done here.
         newest_ms: the latest time among them, 0 if there are none.
         lock: held while folding, and while reading what a fold would change.
         tables, attributes, last_event: how it is kept; nothing outside this folder reads them.
@@ -53,7 +55,7 @@ class State:
         self.count_names = self.config.count_names
         self.users, self.items = IdMap(), IdMap()
         self.queries = IdMap(most=self.config.max_queries)
-        self.offset, self.newest_ms, self.lock = 0, 0, RLock()
+        self.offset, self.epoch, self.newest_ms, self.lock = 0, 0, 0, RLock()
         self.attributes = {of: Attributes(of, self.config.max_attributes) for of in ("item", "user")}
         self.tables = Tables(self.config)
         self.catalogue = Catalogue(self.tables, self.attributes["item"], self.attributes["user"])
@@ -201,12 +203,29 @@ class State:
             while True:
                 at = self.offset
                 batch, _ = log.read(at, CHUNK)
+                if log.epoch != self.epoch:  # after reading: who has come back since is another, with a new row
+                    self.keep_up(log)
+                    continue
                 if not len(batch):
                     return self.offset - start
                 with self.lock:
                     if self.offset == at:
                         self.fold(batch)
                         advance(len(batch))
+
+    def keep_up(self, log: EventLog) -> list[str]:
+        """Let go of the people that the log has forgotten since; their ids, which are unknown from now on.
+
+        Raises:
+            LogError: the log cannot be read.
+        """
+        with self.lock:
+            if log.epoch == self.epoch:
+                return []
+            gone = scrub.erase(self, log.erasures(self.epoch))
+            if self.offset > log.start:
+                self.last_event = log.read(self.offset - 1, 1)[0]
+            return gone
 
     def save(self, folder: Path) -> Path:
         """Write a snapshot under ``folder`` and delete earlier ones; returns its place. Folds wait only while the
@@ -239,19 +258,45 @@ class State:
 
     @classmethod
     def restore(cls, folder: Path, log: EventLog, config: StateConfig | None = None, progress: bool = True) -> State:
-        """The state at the end of the log: from the newest snapshot if it can be used, else from zero.
+        """The state at the end of the log: from the newest snapshot if it can be used, else from the log's start.
 
         A snapshot that cannot be used is reported on stderr; it costs time, never events.
+
+        Raises:
+            ArtifactError: neither can the one at the start of a log whose first events were dropped.
         """
-        state = cls(config)
+        state = None
         if snapshot.newest(folder) is not None:
             try:
-                state = cls.load(folder, state.config)
-                stored.check_is_of(state, log)
+                state = cls._stored(folder, log, config)
             except ArtifactError as e:
                 console.print(f"state: {e}\n  replaying the log from its start", markup=False)
-                state = cls(config)
+        if state is None:
+            state = cls.at_start(folder, log, config)
         state.catch_up(log, progress)
+        return state
+
+    @classmethod
+    def at_start(cls, folder: Path, log: EventLog, config: StateConfig | None = None) -> State:
+        """The state before the first event that the log still has: empty, or as it was kept when others were dropped.
+
+        Raises:
+            ArtifactError: it is gone, damaged, or was made with another config.
+        """
+        if not log.start:
+            return cls(config)
+        try:
+            return cls._stored(folder / BASE, log, config)
+        except ArtifactError as e:
+            fix = "put the [state] settings back if they have changed; else bring the folder or the log from a copy"
+            expected = f"the state at event {log.start}, where the log starts; {e.expected}"
+            raise ArtifactError(e.given, expected, fix) from None
+
+    @classmethod
+    def _stored(cls, folder: Path, log: EventLog, config: StateConfig | None) -> State:
+        state = cls.load(folder, config or StateConfig())
+        stored.check_is_of(state, log)
+        state.keep_up(log)
         return state
 
     def warm(self) -> None:

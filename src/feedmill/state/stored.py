@@ -10,6 +10,7 @@ import msgspec
 from feedmill.core.errors import ArtifactError
 from feedmill.core.events import EventBatch
 from feedmill.core.protocols import EventLog
+from feedmill.state.found import is_replaced
 from feedmill.state.ids import IdMap
 from feedmill.state.snapshot import REPLAY, Snapshot
 from feedmill.state.tables import Sizes, layout
@@ -47,6 +48,8 @@ def content(state: State) -> Snapshot:
     about = {
         "config": msgspec.to_builtins(state.config),
         "offset": state.offset,
+        "epoch": state.epoch,
+        "retold": state.users.retold,
         "newest_ms": state.newest_ms,
         "n_malformed": catalogue.n_malformed,
         "last_event": fingerprint(state.last_event),
@@ -76,6 +79,7 @@ def fill(state: State, found: Snapshot) -> None:
                 name, *values = texts[f"{of}_attribute_{i}"]
                 known.restore(name, values)
         state.offset, state.newest_ms, state.last_event = (about["offset"], about["newest_ms"], about["last_event"])
+        state.epoch, state.users.retold = about.get("epoch", 0), about.get("retold", {})
     except (KeyError, IndexError, TypeError, ValueError) as e:
         raise ArtifactError(f"the snapshot lacks {e}", "everything that a state is made of", REPLAY) from None
     if sizes(state) != state.tables.sizes._replace(blocks=1):
@@ -89,10 +93,15 @@ def check_is_of(state: State, log: EventLog) -> None:
         ArtifactError: it does not: the state was folded from another log.
     """
     wanted = f"one of this log, which has {log.end} events"
-    if state.offset > log.end:
-        raise ArtifactError(f"a snapshot of {state.offset} events", wanted, REPLAY)
-    if state.offset and fingerprint(log.read(state.offset - 1, 1)[0]) != fingerprint(state.last_event):
-        raise ArtifactError(f"a snapshot whose event {state.offset} is not the log's", wanted, REPLAY)
+    if state.offset > log.end or state.epoch > log.epoch:
+        raise ArtifactError(f"a snapshot of {state.offset} events in epoch {state.epoch}", wanted, REPLAY)
+    if state.offset < log.start:
+        raise ArtifactError(f"a snapshot of {state.offset} events", f"one from event {log.start} on", REPLAY)
+    if state.offset > log.start:
+        event = log.read(state.offset - 1, 1)[0]
+        is_rewritten = state.epoch < log.epoch and is_replaced(event)
+        if not is_rewritten and fingerprint(event) != fingerprint(state.last_event):
+            raise ArtifactError(f"a snapshot whose event {state.offset} is not the log's", wanted, REPLAY)
 
 
 def fingerprint(event: EventBatch | str) -> str:

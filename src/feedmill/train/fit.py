@@ -57,7 +57,7 @@ def fit(workspace: Workspace, log: EventLog) -> Fitted:
     training = events.take(held.train.nonzero()[0])
     learned = Learned(workspace, events, training, train.seed)
     parts = learned.channels(plans)
-    about = _about(events, held, learned.state, train.seed)
+    about = about_of(events, held, learned.state, train.seed)
     if plans.rank is not None:
         ranking, more = fit_ranking(plans.rank, learned)
         parts, about = parts | ranking, about | more
@@ -66,7 +66,8 @@ def fit(workspace: Workspace, log: EventLog) -> Fitted:
     return Fitted(parts, about, held, events)
 
 
-def _about(events: EventBatch, held: Split, state: State, seed: int) -> dict[str, Any]:
+def about_of(events: EventBatch, held: Split, state: State, seed: int) -> dict[str, Any]:
+    """What an artifact says of the log that it was trained on."""
     time_ms = events.numpy("time_ms")
     return {
         "feedmill": __version__,

@@ -7,17 +7,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from feedmill.core.batches import Part, ProbeBatch
+from feedmill.core.batches import Part, ProbeBatch, SampleBatch
 from feedmill.core.events import EventBatch
 from feedmill.core.progress import progress
 from feedmill.core.workspace import Component, Workspace
-from feedmill.features import FeatureSpec, assemble
+from feedmill.features import FeaturesConfig, FeatureSpec, assemble
 from feedmill.features import fit as fit_features
 from feedmill.log.traces import read_traces
 from feedmill.retrieval.vector import VectorConfig, with_index
-from feedmill.samples import InterestConfig, interactions
+from feedmill.samples import InterestConfig, SamplesConfig, interactions, sample
+from feedmill.samples.down_sampling import taken
+from feedmill.samples.guard import quarantined, verdict_of
 from feedmill.samples.hard import HardNegatives
-from feedmill.samples.positives import positives
+from feedmill.samples.positives import Positives, PositivesConfig, positives
 from feedmill.samples.scores import scores
 from feedmill.state import Probed, State, StateConfig
 from feedmill.train.config import TowerPlan
@@ -26,6 +28,7 @@ from feedmill.train.retrieval.completion import fit_completion
 from feedmill.train.retrieval.examples import Before, Examples, Others
 from feedmill.train.retrieval.text import fit_text
 from feedmill.train.retrieval.tower import Ground, fit_tower
+from feedmill.train.start import Start
 
 
 class Learned:
@@ -33,11 +36,17 @@ class Learned:
 
     Args:
         events: the whole log: rows of users and items are those of a state that has seen all of it.
-        training: the part of it to learn from.
+        training: the part of it to learn from. What was shown or chosen in a stretch that the guard has put in
+            quarantine is folded, and is no sample and no positive.
+
+    Raises:
+        ArtifactError: it is not known what is in quarantine.
     """
 
     def __init__(self, workspace: Workspace, events: EventBatch, training: EventBatch, seed: int) -> None:
         self.workspace, self.events, self.training, self.seed = workspace, events, training, seed
+        verdict = verdict_of(workspace)
+        self.stretches = verdict.stretches if verdict is not None else []
         self.state = self._registered()
         with progress("folding state"):
             self.state.fold(training)
@@ -55,7 +64,8 @@ class Learned:
                 part: Part = chosen.cls.build(self.interactions, self.state, chosen.config, self.seed)
             return part
         if isinstance(plan, TowerPlan):
-            part = fit_tower(plan, self.ground(plan), self.seed)
+            ground = self.ground(plan)
+            part = fit_tower(plan, ground, self.seed, self.start(plan.name, ground.spec))
         elif isinstance(plan, CompletionPlan):
             observed = scores(self.training, self.state, plan.scores)
             part = fit_completion(plan.config, observed, observed.n_users, observed.n_items, self.seed)
@@ -66,9 +76,9 @@ class Learned:
     def ground(self, plan: TowerPlan) -> Ground:
         """What a retrieval model learns from: its own positives, each with the user as of that moment."""
         with progress(f"examples for {plan.name}"):
-            chosen = positives(self.training, self.state, plan.positives)
+            chosen = self.positives(plan.positives)
             probed = self.then(chosen.probe)
-            spec, arrays = fit_features.fit(plan.features, self.state, probed)
+            spec, arrays = self.features(plan.name, plan.features, probed)
             nobody = self.state.view("", self.state.newest_ms)
             everything = self.state.probe(nobody, np.arange(len(self.state.items), dtype=np.int32))
             catalogue = assemble(spec, arrays, self.state, everything)
@@ -77,6 +87,32 @@ class Learned:
             else:
                 examples = Before(chosen, assemble(spec, arrays, self.state, probed))
         return Ground(spec, arrays, examples, chosen.probe.item, catalogue, self.interactions, self._hard(plan))
+
+    def positives(self, config: PositivesConfig) -> Positives:
+        """What a retrieval model is to find."""
+        found = positives(self.training, self.state, config)
+        return found.taken(~quarantined(self.stretches, found.probe.time_ms)) if self.stretches else found
+
+    def samples(self, config: SamplesConfig) -> tuple[SampleBatch, str]:
+        """What a ranker learns from, and a sentence about its negatives."""
+        found, said = sample(self.training, self.state, config, self.seed)
+        return self._healthy(found), said
+
+    def _healthy(self, samples: SampleBatch) -> SampleBatch:
+        """The rows that are not in quarantine."""
+        if not self.stretches:
+            return samples
+        return taken(samples, ~quarantined(self.stretches, samples.probe.time_ms)[samples.probe.request_of])
+
+    def features(
+        self, part: str, config: FeaturesConfig, probed: Probed
+    ) -> tuple[FeatureSpec, dict[str, NDArray[Any]]]:
+        """The spec of one part's model, and what ``assemble`` needs."""
+        return fit_features.fit(config, self.state, probed)
+
+    def start(self, part: str, spec: FeatureSpec) -> Start | None:
+        """Where one part's model begins; None = at random."""
+        return None
 
     def then(self, probe: ProbeBatch) -> Probed:
         """Users and candidates as of moments of the training log: it is folded again, for a state cannot go back."""

@@ -54,6 +54,25 @@ Only = Annotated[
 
 
 @bench_app.command()
+@bench_app.command()
+@interruptible
+def join(quick: Quick = False, json: Json = None) -> None:
+    """Feedback joined to impressions: events per second in memory and from the log, memory, against a Python dict."""
+    from feedmill.cli.bench.join import join_rows
+
+    done(join_rows(quick), json)
+
+
+@bench_app.command()
+@interruptible
+def loop(quick: Quick = False, json: Json = None) -> None:
+    """From an acknowledged like to a changed feed, and to a changed user vector, through HTTP."""
+    from feedmill.cli.bench.loop import loop_rows
+
+    done(loop_rows(quick), json)
+
+
+@bench_app.command()
 def kernels(quick: Quick = False, json: Json = None, only: Only = None) -> None:
     """ItemCF, Swing and UserCF: seconds and memory against implicit, sparse_dot_topn, recfarm and SciPy."""
     from feedmill.cli.bench.kernels import kernels_rows
@@ -202,3 +221,23 @@ def experiments(
     from feedmill.cli.bench.experiments import page as experiments_page
 
     _paged(lambda: experiments_rows(quick, only or ()), experiments_page.write, json, page, source)
+
+
+@bench_app.command()
+@interruptible
+def freshness(quick: Quick = False, json: Json = None, page: Page = None, source: Source = None) -> None:
+    """Frozen, nightly, incremental, both: NE day by day on logs that drift, calibration, and what learning on costs."""
+    from feedmill.cli.bench.freshness import freshness_rows
+    from feedmill.cli.bench.freshness import page as freshness_page
+
+    _paged(lambda: freshness_rows(quick), freshness_page.write, json, page, source)
+
+
+@bench_app.command()
+@interruptible
+def guard(quick: Quick = False, json: Json = None, page: Page = None, source: Source = None) -> None:
+    """Broken streams through the joiner and a learner, with the guard and without; alarms in a quiet month."""
+    from feedmill.cli.bench.guard import guard_rows
+    from feedmill.cli.bench.guard import page as guard_page
+
+    _paged(lambda: guard_rows(quick), guard_page.write, json, page, source)

@@ -43,11 +43,12 @@ def figures(rows: Sequence[BenchRow]) -> Figures:
     return decoded
 
 
-def write(page: Path, found: Figures, known: Mapping[str, Fill]) -> None:
+def write(page: Path, found: Figures, known: Mapping[str, Fill], *, leave_others: bool = False) -> None:
     """Replace the page's blocks and draw the plots beside it.
 
     Args:
         known: what each kind of block becomes, from the figures, the rest of its name and the page.
+        leave_others: blocks of other kinds are another bench's, and stay.
 
     Raises:
         DataError: there is no such page, or a block that nobody fills.
@@ -57,6 +58,8 @@ def write(page: Path, found: Figures, known: Mapping[str, Fill]) -> None:
 
     def fill(block: re.Match[str]) -> str:
         kind, _, split = block[2].partition(" ")
+        if kind not in known and leave_others:
+            return block[0]
         if kind not in known:
             raise DataError(f"{page}: figures: {block[2]}", f"one of {list(known)}, and a split")
         return f"{block[1]}{known[kind](found, split.strip(), page)}{block[3]}"

@@ -36,6 +36,8 @@ def service(folder: Path) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(30)
+        if process.stdout is not None:
+            process.stdout.close()
 
 
 def serving_rows(folder: Path, quick: bool) -> list[BenchRow]:

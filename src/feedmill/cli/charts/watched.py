@@ -98,7 +98,8 @@ def _as_shown(at: Workspace, events: EventBatch, state: State) -> SampleBatch:
     from feedmill.samples import SamplesConfig, sample
     from feedmill.samples.rows import as_shown
 
-    return sample(events, state, as_shown(at.section("samples", SamplesConfig, drop=["interest"])), 0)[0]
+    config = at.section("samples", SamplesConfig, drop=["interest", "join", "guard"])
+    return sample(events, state, as_shown(config), 0)[0]
 
 
 def _watched(seconds: NDArray[Any], duration: NDArray[Any], of: str) -> Watched:

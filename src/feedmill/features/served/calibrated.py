@@ -12,12 +12,13 @@ from feedmill.core.batches import Floats, Part, Rows, UserColumns
 from feedmill.core.errors import ArtifactError
 from feedmill.features.buckets import Buckets
 from feedmill.features.served.named import Named
-from feedmill.metrics.calibrators import Calibrator, apply, opened
+from feedmill.metrics.calibrators import Calibrator, apply, logit, opened, sigmoid
 from feedmill.metrics.down_sampling import corrected_heads
 from feedmill.state import State
 
 KEY = "calibration"  # of a part's config
 PROBABILITY = "probability"
+ONLINE = "online"  # an array of a part, [H, 2]: slope and intercept of each head's logit, which move while it serves
 
 
 class Scores(Protocol):
@@ -35,16 +36,17 @@ class Scores(Protocol):
 
 
 def calibrated(graph: Scores, part: Part, state: State) -> Scores:
-    """The graph itself where its part says nothing of calibration.
+    """The graph itself where its part says nothing of calibration, and has none that moves.
 
     Raises:
         ArtifactError: the part says what cannot be read.
     """
-    return Calibrated(graph, part, state) if part.config.get(KEY) else graph
+    return Calibrated(graph, part, state) if part.config.get(KEY) or ONLINE in part.arrays else graph
 
 
 class Calibrated:
-    """A graph and what its part says of calibration: one correction for down-sampling and a calibrator per head.
+    """A graph and what its part says of calibration: one correction for down-sampling and a calibrator per head, and a
+    line on the logit that follows the stream between two versions.
 
     Only heads that are probabilities change. A probability that is missing (NaN) stays missing.
     """
@@ -52,16 +54,41 @@ class Calibrated:
     def __init__(self, graph: Scores, part: Part, state: State) -> None:
         self.heads = graph.heads
         self._graph = graph
-        self._put_right = Correction.of(part, state)
+        self._put_right = Correction.of(part, state) if part.config.get(KEY) else None
+        self._online = np.asarray(part.arrays[ONLINE]) if ONLINE in part.arrays else None
+        kinds = list(part.config.get("head_kinds", []))
+        self._is_probability = np.array([bool(name) for name in probabilities(self.heads, kinds)])
 
     def score(self, user: UserColumns, items: Rows) -> Floats:
         """float32[C, H] of candidate rows for one user (R = 1)."""
         raw = self._graph.score(user, items)
-        return self._put_right(raw, user, items, np.zeros(len(items), np.int64))
+        if self._put_right is not None:
+            raw = self._put_right(raw, user, items, np.zeros(len(items), np.int64))
+        return raw if self._online is None else lined(raw, self._online, self._is_probability)
 
     def read(self, user: UserColumns, items: Rows) -> Named:
         """What the graph reads."""
         return self._graph.read(user, items)
+
+
+def straight(n_heads: int) -> Floats:
+    """float32[H, 2], lines that change nothing."""
+    return np.tile(np.array([1, 0], np.float32), (n_heads, 1))
+
+
+def lined(scores: Floats, line: NDArray[np.floating], is_probability: NDArray[np.bool_]) -> Floats:
+    """float32[C, H] scores with each head's logit times its slope plus its intercept.
+
+    Args:
+        line: [H, 2].
+        is_probability: bool[H]; others stay, and so does what the line does not change.
+    """
+    columns = np.flatnonzero(is_probability & (line != (1, 0)).any(axis=1))
+    if not len(columns):
+        return scores
+    out = np.array(scores, np.float32)
+    out[:, columns] = sigmoid(logit(out[:, columns]) * line[columns, 0] + line[columns, 1])
+    return out
 
 
 class Correction:

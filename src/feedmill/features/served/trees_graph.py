@@ -34,8 +34,8 @@ class TreesGraph:
         self._state, self._features = state, Prepared(self.spec, part.arrays, state)
         self._columns = tree_columns(self.spec, int(part.config.get("max_categories", 0)))
         self._forest = Forest.of(part.arrays)
-        self._weight = np.array(part.arrays["lr.weight"], np.float64)
-        self._bias = np.array(part.arrays["lr.bias"], np.float64)
+        self._weight = np.asarray(part.arrays["lr.weight"], np.float64)  # as it lies there: its rows may move
+        self._bias = np.asarray(part.arrays["lr.bias"], np.float64)
         self._tree_start = np.array(part.arrays["lr.tree_start"], np.int32)
         self._check()
 

@@ -20,7 +20,7 @@ def finish_length_part(workspace: Workspace, training: EventBatch, state: State,
     """
     if workspace.section("rerank.fusion", FusionConfig).finish == "plain":
         return {}
-    config = replace(workspace.section("samples", SamplesConfig, drop=["interest"]), negatives="shown")
+    config = replace(workspace.section("samples", SamplesConfig, drop=["interest", "join", "guard"]), negatives="shown")
     samples, _ = sample(training, state, config, seed)
     part = fit_finish_length(samples, state)
     return {} if part is None else {FINISH_LENGTH_PART: part}

@@ -73,7 +73,7 @@ def later_rows(workspace: Workspace, events: EventBatch, seed: int) -> Later:
     learned = training.take(np.flatnonzero(cut.train))
     part = fit_ranking(plans.rank, Learned(workspace, events, learned, seed))[0]["rank"]
     whole = Learned(workspace, events, training, seed)
-    config = as_shown(workspace.section("samples", SamplesConfig, drop=["interest"]))
+    config = as_shown(workspace.section("samples", SamplesConfig, drop=["interest", "join", "guard"]))
     samples, _ = sample(training, whole.state, config, seed)
     is_later = samples.probe.time_ms[samples.probe.request_of] > int(learned.numpy("time_ms").max())
     later = taken(samples, is_later)

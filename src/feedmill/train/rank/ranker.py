@@ -13,6 +13,7 @@ from torch import Tensor
 from feedmill.core.batches import Floats, Part, SampleBatch
 from feedmill.core.workspace import Component
 from feedmill.features import FeatureBatch, FeatureSpec
+from feedmill.features.served.calibrated import ONLINE, straight
 from feedmill.features.spec import as_dict
 from feedmill.models.embeddings import FusedEmbedding
 from feedmill.models.losses import multi_task
@@ -23,6 +24,7 @@ from feedmill.train.rank.heads import heads_of, losses_of, presupposed, usable
 from feedmill.train.rank.one_by_one import one_by_one
 from feedmill.train.rank.personal import personalised
 from feedmill.train.rank.ranker_graphs import graphs, predicted
+from feedmill.train.start import Start, kept
 
 
 def sizes(spec: FeatureSpec, embedding_dim: int) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -59,14 +61,15 @@ def fitted(
     samples: SampleBatch,
     seed: int,
     duration: Floats | None = None,
+    start: Start | None = None,
 ) -> Fitted:
-    """Samples and their features -> a trained ranker. See ``fit_ranker`` for ``duration``.
+    """Samples and their features -> a trained ranker. See ``fit_ranker`` for ``duration`` and ``start``.
 
     Raises:
         DataError: no head has two classes among its labels.
     """
-    samples, length = usable(samples, chosen.config), _seconds(duration, len(samples))
-    heads = heads_of(samples, chosen.config, length)
+    samples, length = usable(samples, chosen.config) if start is None else samples, _seconds(duration, len(samples))
+    heads = heads_of(samples, chosen.config, length) if start is None else start.opened_heads(chosen.config)
     n_logits = [head.n_logits for head in heads]
     torch.manual_seed(seed)
     embedding = FusedEmbedding(spec.n_rows, chosen.config.embedding_dim, chosen.config.dropout)
@@ -74,6 +77,8 @@ def fitted(
     model = chosen.cls(chosen.config, *shapes, n_logits)
     model.presuppose(presupposed(samples.heads, heads, chosen.config.given))
     personalised(model, chosen.config, spec, shapes)
+    if start is not None:
+        start.fill(embedding.table, model)
     features = Features(spec, batch, embedding)
     singles, whole = one_by_one(heads, samples, seed)
     labels, mask = torch.from_numpy(whole.labels), torch.from_numpy(whole.mask)
@@ -110,16 +115,21 @@ def fit_ranker(
     samples: SampleBatch,
     seed: int,
     duration: Floats | None = None,
+    start: Start | None = None,
 ) -> Part:
     """Samples and their features -> a part with an embedding table and ONNX graphs.
 
     Args:
         duration: float32[C] seconds that each row's item lasts, NaN = unknown, for heads that read it; none = unknown.
+        start: where to begin instead of at random; the samples then have its heads, in its order.
 
     Raises:
         DataError: no head has two classes among its labels.
+        ArtifactError: ``start`` is of another model.
     """
-    done = fitted(chosen, fitting, spec, batch, samples, seed, duration)
+    done = fitted(chosen, fitting, spec, batch, samples, seed, duration, start)
+    weights, shapes = kept(done.model, done.heads)
+    rows = done.embedding.table.weight.detach().numpy()
     two = np.arange(min(2, len(samples.probe)))
     example = done.features.inputs(two, *done.features.rows(two))
     return Part(
@@ -130,8 +140,9 @@ def fit_ranker(
             "heads": list(done.samples.heads),
             "head_kinds": [head.gives for head in done.heads],
             "loss": done.losses,
+            **shapes,
         },
-        arrays={**arrays, "embedding": done.embedding.table.weight.detach().numpy()},
+        arrays={**arrays, **weights, ONLINE: straight(len(done.heads)), "embedding": rows},
         blobs=graphs(done.model.eval(), done.heads, example),
     )
 

@@ -8,9 +8,8 @@ from feedmill.core.batches import Part, SampleBatch
 from feedmill.core.errors import DataError
 from feedmill.core.progress import progress
 from feedmill.features import FeatureBatch, FeaturesConfig, assemble
-from feedmill.features import fit as fit_features
 from feedmill.features.served.trees_graph import TREES_KIND
-from feedmill.samples import SamplesConfig, sample
+from feedmill.samples import SamplesConfig
 from feedmill.train.calibration.part import fit_calibrated
 from feedmill.train.learned import Learned
 from feedmill.train.plans import RankPlan
@@ -20,6 +19,8 @@ from feedmill.train.rank.finish_length import finish_length_part
 from feedmill.train.rank.prerank import fit_prerank
 from feedmill.train.rank.ranker import fit_ranker
 from feedmill.train.trees.part import fit_trees
+
+RANK = "rank"  # the name of its part
 
 
 def fit_ranking(plan: RankPlan, learned: Learned) -> tuple[dict[str, Part], dict[str, Any]]:
@@ -31,7 +32,7 @@ def fit_ranking(plan: RankPlan, learned: Learned) -> tuple[dict[str, Part], dict
     workspace, state, seed = learned.workspace, learned.state, learned.seed
     samples, negatives = _samples(learned)
     probed = learned.then(samples.probe)
-    spec, arrays = fit_features.fit(workspace.section("features", FeaturesConfig), state, probed)
+    spec, arrays = learned.features(RANK, workspace.section("features", FeaturesConfig), probed)
     batch = assemble(spec, arrays, state, probed)
     older, newest = (batch, samples), None
     if plan.serving.has_gate:
@@ -41,14 +42,15 @@ def fit_ranking(plan: RankPlan, learned: Learned) -> tuple[dict[str, Part], dict
         if plan.chosen.kind == TREES_KIND:
             return fit_trees(plan.chosen.config, spec, arrays, batch, kept, seed)
         duration_s = state.catalogue.duration_s[kept.probe.item]
-        return fit_ranker(plan.chosen, plan.fitting, spec, arrays, batch, kept, seed, duration_s)
+        start = learned.start(RANK, spec)
+        return fit_ranker(plan.chosen, plan.fitting, spec, arrays, batch, kept, seed, duration_s, start)
 
     part = fit_calibrated(learn, plan.calibration, older[1], older[0], probed, state)
-    parts = {"rank": compact(part, state, plan.serving, newest)}
+    parts = {RANK: compact(part, state, plan.serving, newest)}
     if plan.prerank is not None:
         value = fused(plan.fusion)
         parts["prerank"] = fit_prerank(
-            plan.prerank, spec, arrays, batch, probed, samples, parts["rank"], state, value, seed
+            plan.prerank, spec, arrays, batch, probed, samples, parts[RANK], state, value, seed
         )
     parts |= finish_length_part(workspace, learned.training, state, seed)
     return parts, {
@@ -60,9 +62,9 @@ def fit_ranking(plan: RankPlan, learned: Learned) -> tuple[dict[str, Part], dict
 
 
 def _samples(learned: Learned) -> tuple[SampleBatch, str]:
-    config = learned.workspace.section("samples", SamplesConfig, drop=["interest"])
+    config = learned.workspace.section("samples", SamplesConfig, drop=["interest", "join", "guard"])
     with progress("drawing samples"):
-        samples, negatives = sample(learned.training, learned.state, config, learned.seed)
+        samples, negatives = learned.samples(config)
     if not samples.heads or not len(samples):
         raise DataError(
             f"{len(learned.training):,} events, too few of any kind of feedback",

@@ -29,6 +29,7 @@ from feedmill.train.rank.ranker import sizes
 from feedmill.train.retrieval.columns import Columns, Drawn, Likes
 from feedmill.train.retrieval.examples import Examples, Shown
 from feedmill.train.retrieval.views import Views
+from feedmill.train.start import Start, kept
 
 CHUNK = 65_536  # items whose vectors are computed at a time
 
@@ -87,18 +88,28 @@ class ItemBias(nn.Module):
         return out
 
 
-def fit_tower(plan: TowerPlan, ground: Ground, seed: int) -> Part:
-    """Examples and features -> a part with item vectors, an embedding table and the user's tower."""
+def fit_tower(plan: TowerPlan, ground: Ground, seed: int, start: Start | None = None) -> Part:
+    """Examples and features -> a part with item vectors, an embedding table and the user's tower.
+
+    Args:
+        start: where to begin instead of at random. What learns of items by their row alone begins anew all the same:
+            a bias at what its likes say, a tree at its likes' counts.
+    """
     fit = TowerFit(plan, ground, seed)
+    if start is not None:
+        start.fill(fit.embedding.table, fit.model)
     losses = run(f"training {plan.name}", fit.model, fit.tables, ground.examples.n, fit.loss, plan.fitting, seed)
     user, numeric = fit.embed_users(ground.examples.batch(np.zeros(1, np.int64)))
     none = torch.zeros(1, 0)
     example = Inputs(user, numeric, none, none, torch.zeros(1, dtype=torch.int64))
+    weights, shapes = kept(fit.model)
+    about = {"model": plan.kind, "spec": as_dict(ground.spec), "spec_hash": ground.spec.hash, "loss": losses}
     return Part(
         kind="vector",
-        config={"model": plan.kind, "spec": as_dict(ground.spec), "spec_hash": ground.spec.hash, "loss": losses},
+        config={**about, **shapes},
         arrays={
             **ground.arrays,
+            **weights,
             **{f"frequency.{k}": v for k, v in (fit.frequency.arrays() if fit.frequency else {}).items()},
             "embedding": fit.embedding.table.weight.detach().numpy(),
             "item_vectors": fit.item_vectors(),

@@ -1,0 +1,43 @@
+import math
+
+import numpy as np
+import pytest
+
+from feedmill.core.clock import rng
+from feedmill.samples.guard.config import GuardConfig
+from feedmill.samples.guard.shapes import Shape, stability
+
+CONFIG = GuardConfig()
+
+
+def test_the_stability_index_by_hand() -> None:
+    p, q = np.array([0.5, 0.5]), np.array([0.75, 0.25])
+    by_hand = 0.25 * math.log(1.5) - 0.25 * math.log(0.5)
+    assert stability(1e6 * p, 1e6 * q) == pytest.approx(by_hand, rel=1e-4)
+    assert stability(p, p) == 0
+
+
+def test_a_column_that_always_moves_must_move_more() -> None:
+    """Windows of few people: each fills two of eight bins. Its limit is twice the most it ever moved."""
+    draw, shape = rng(0, "shape"), Shape()
+    for minute in range(60):
+        counts = np.zeros(8)
+        counts[draw.integers(0, 8, 2)] += 100
+        shape.observe("people", counts, minute, CONFIG, is_open=False)
+    settled = Shape()
+    for minute in range(60):
+        settled.observe("people", draw.multinomial(200, np.full(8, 1 / 8)).astype(float), minute, CONFIG, is_open=False)
+    one = np.array([200.0, 0, 0, 0, 0, 0, 0, 0])
+    assert settled.observe("people", one, 61, CONFIG, is_open=False) is not None
+    assert shape.observe("people", one, 61, CONFIG, is_open=False) is None
+
+
+def test_few_values_wait() -> None:
+    shape = Shape()
+    for minute in range(40):
+        shape.observe("position", np.array([10.0, 10.0]), minute, CONFIG, is_open=False)
+    assert len(shape.past) == 20  # 20 values a bin
+    assert shape.observe("position", np.array([20.0, 0.0]), 40, CONFIG, is_open=False) is None
+    found = shape.observe("position", np.array([20.0, 0.0]), 41, CONFIG, is_open=False)
+    assert found is not None
+    assert (found.from_ms, shape.is_off) == (40, True)

@@ -11,6 +11,18 @@ from feedmill.core.events import EventBatch, Kind
 from worlds import START_MS
 
 HOUR_MS = 3_600_000
+SMALL_RANKER = """
+[rank]
+kind = "gbdt_lr"
+[rank.trees]
+n_trees = 4
+n_leaves = 4
+n_threads = 1
+[train]
+n_threads = 1
+[evaluate]
+split = "none"
+"""
 
 
 def impressions(

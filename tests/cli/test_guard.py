@@ -17,20 +17,11 @@ from feedmill.publish.delta import newest
 from feedmill.samples.guard import verdict_of
 from feedmill.samples.guard.by_hand import orders
 from samples.guard.test_watch import BREAK, MINUTE, START, TOML, stream
+from shown_worlds import SMALL_RANKER
 
-LEARNER = """
+LEARNER = f"""
 [retrieval.channels.popular]
-[rank]
-kind = "gbdt_lr"
-[rank.trees]
-n_trees = 4
-n_leaves = 4
-n_threads = 1
-[train]
-n_threads = 1
-[evaluate]
-split = "none"
-[update.incremental]
+{SMALL_RANKER}[update.incremental]
 wait_s = 60
 [update.nightly]
 hold_share = 0.1

@@ -128,7 +128,7 @@ def test_nobody_outlives_a_supervisor_that_is_killed_and_a_refusal_is_said_once(
             check=False,
         )
         assert second.returncode == 1
-        assert f"run by process {run.process.pid}" in " ".join(second.stderr.split())
+        assert f"being run by process {run.process.pid}" in " ".join(second.stderr.split())
         learns = pid_in(run.until("incremental", "started"))
         run.process.kill()
         assert gone(joins)

@@ -13,21 +13,11 @@ from feedmill.core.workspace import Workspace
 from feedmill.log.whole import open_log
 from feedmill.publish import current, load
 from feedmill.publish.delta import newest
-from shown_worlds import impressions
+from shown_worlds import SMALL_RANKER, impressions
 
-TOML = """
+TOML = f"""
 [retrieval.channels.popular]
-[rank]
-kind = "gbdt_lr"
-[rank.trees]
-n_trees = 4
-n_leaves = 4
-n_threads = 1
-[train]
-n_threads = 1
-[evaluate]
-split = "none"
-[update.nightly]
+{SMALL_RANKER}[update.nightly]
 hold_share = 0.3
 """
 

@@ -10,17 +10,17 @@ from feedmill.core.clock import rng
 from feedmill.core.events import EventBatch, Kind
 from feedmill.core.workspace import Workspace
 from feedmill.log.whole import open_log
+from shown_worlds import SMALL_RANKER
 
 START_MS, STEP_MS = 1_700_000_000_000, 20_000
 N_USERS, N_ITEMS, PER_FEED = 30, 24, 5
 TRAINED_FEEDS = 300
-TOML = """
-[serve]
+TOML = f"""{SMALL_RANKER}[serve]
 expose = false
 follow_s = 0.05
 snapshot_s = 1
 [samples.join]
-windows = { click = 120, like = 300 }
+windows = {{ click = 120, like = 300 }}
 skew_s = 30
 witnesses = 2
 part_events = 1024
@@ -31,25 +31,15 @@ kind = "vector"
 epochs = 1
 embedding_dim = 8
 hidden_dims = [8]
-[rank]
-kind = "gbdt_lr"
-[rank.trees]
-n_trees = 4
-n_leaves = 4
-n_threads = 1
-[train]
-n_threads = 1
-[evaluate]
-split = "none"
 [update.incremental]
 wait_s = 120
 [publish]
 keep = 6
 [publish.gate]
-at_least = {}
-at_most = {}
-least = {}
-most = {}
+at_least = {{}}
+at_most = {{}}
+least = {{}}
+most = {{}}
 """
 
 

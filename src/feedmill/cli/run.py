@@ -19,9 +19,9 @@ def run(
     """Serve, join, learn and publish on schedule ([run]), until Ctrl-C; each part also runs alone."""
     from feedmill.cli.group.config import RunConfig, zone
     from feedmill.cli.group.lines import INFO, Lines
-    from feedmill.cli.group.status import alone
     from feedmill.cli.group.supervisor import ME, Supervisor
     from feedmill.core.errors import ConfigError
+    from feedmill.core.hold import hold
 
     if nightly and not once:
         raise ConfigError("--nightly without --once", "--once --nightly", "without --once nights come by [run] nightly")
@@ -30,7 +30,7 @@ def run(
     where = zone(config, timezone(at))
     lines = Lines(json_logs)
     options = ["--dir", str(folder.absolute()), *(word for s in settings or () for word in ("--set", s))]
-    with alone(at):
+    with hold(at.status / "run.lock", f"{at.path} is being run", "one `feedmill run` on a workspace"):
         group = Supervisor(at, config, options, where, lines)
         if once:
             if not group.once(nightly):

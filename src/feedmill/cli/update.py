@@ -102,8 +102,8 @@ def run_incremental(at: Workspace) -> str:
         log.close()
     follower.state.save(at.learner)
     figures = {"samples": delta.about["n_samples"], "rows_moved": delta.n_rows, "step": delta.seq}
-    state = OK if order is None else "quarantined"
-    report(at, "learn", offset=follower.offset, state=state, figures=figures, words=[f"on version {base.version}"])
+    now = OK if order is None else "quarantined"
+    report(at, "learn", offset=follower.offset, state=now, figures=figures, words=[f"on version {base.version}"])
     if order is not None:
         return f"warning: {len(rows[0]):,} rows up to offset {follower.offset:,} are put in quarantine{guarded.words}"
     return f"{delta.about['n_samples']:,} rows up to offset {follower.offset:,}: {delta.n_rows:,} rows moved, {path}"

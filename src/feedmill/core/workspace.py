@@ -6,11 +6,9 @@ sections, checked against the struct that the section's owner declares.
 
 from __future__ import annotations
 
-import fcntl
-import os
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -19,6 +17,7 @@ import msgspec
 
 from feedmill.core.config import convert, nearest, override, read_toml
 from feedmill.core.errors import ConfigError, WorkspaceError
+from feedmill.core.hold import hold
 from feedmill.core.registry import Registry
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -172,31 +171,13 @@ class Workspace:
             node = node.get(part, {}) if isinstance(node, Mapping) else {}
         return node
 
-    @contextmanager
-    def hold(self) -> Iterator[None]:
+    def hold(self) -> AbstractContextManager[None]:
         """Be the one process that serves this workspace; the lock goes with the process, however it ends.
 
         Raises:
             WorkspaceError: another process serves it; the message has its pid.
         """
-        try:
-            file = (self.path / "serve.lock").open("a+", encoding="utf-8")
-        except OSError as e:
-            raise WorkspaceError(f"{self.path}/serve.lock: {e.strerror}", "a folder that can be written to") from None
-        with file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                file.seek(0)
-                raise WorkspaceError(
-                    f"{self.path} is being served by process {file.read().strip() or 'unknown'}",
-                    "one server on a workspace",
-                    "stop that process, or use it",
-                ) from None
-            file.truncate(0)
-            file.write(str(os.getpid()))
-            file.flush()
-            yield
+        return hold(self.path / "serve.lock", f"{self.path} is being served", "one server on a workspace")
 
 
 def component(block: Any, registry: Registry[T], at: str, name: str = "", own: Sequence[str] = ()) -> Component[T]:

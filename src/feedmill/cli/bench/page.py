@@ -17,6 +17,8 @@ from feedmill.metrics.rows import BenchRow, encoded
 
 Figures = Sequence[Mapping[str, Any]]
 Fill = Callable[[Figures, str, Path], str]
+Rows = Mapping[tuple[str, str], Mapping[str, Any]]  # by what, without the bench's name, and metric
+Block = Callable[[Figures, Rows, Path], str]
 BLOCK = re.compile(r"(<!-- figures: ([^>]+?) -->\n).*?(<!-- end -->)", re.DOTALL)
 NO_FIGURES = "No figures.\n"
 
@@ -65,6 +67,27 @@ def write(page: Path, found: Figures, known: Mapping[str, Fill], *, leave_others
         return f"{block[1]}{known[kind](found, split.strip(), page)}{block[3]}"
 
     page.write_text(BLOCK.sub(fill, page.read_text("utf-8")), "utf-8")
+
+
+def write_blocks(page: Path, found: Figures, what: str, blocks: Mapping[str, Block]) -> None:
+    """Replace the blocks `WHAT NAME` of a page that other benches have blocks on too.
+
+    Args:
+        what: begins the name of every row of the bench: "WHAT: …".
+        blocks: by name, what each becomes from the bench's rows, those by name and metric, and the page.
+
+    Raises:
+        DataError: there is no such page, or a block of this bench that nobody fills.
+    """
+
+    def fill(found: Figures, name: str, page: Path) -> str:
+        if name not in blocks:
+            raise DataError(f"{page}: figures: {what} {name}", f"one of {[f'{what} {b}' for b in blocks]}")
+        own = [row for row in found if str(row["what"]).startswith(f"{what}: ")]
+        rows = {(str(row["what"]).removeprefix(f"{what}: "), str(row["metric"])): row for row in own}
+        return blocks[name](own, rows, page) if own else NO_FIGURES
+
+    write(page, found, {what: fill}, leave_others=True)
 
 
 def measured_with(found: Figures) -> str:

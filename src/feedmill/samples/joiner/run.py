@@ -6,11 +6,9 @@ holds, and its name, depend on offsets of the log alone.
 
 from __future__ import annotations
 
-import fcntl
-import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from time import monotonic
@@ -21,6 +19,7 @@ import msgspec
 import pyarrow as pa
 
 from feedmill.core.errors import ArtifactError, WorkspaceError
+from feedmill.core.hold import hold
 from feedmill.core.progress import progress
 from feedmill.core.protocols import EventLog
 from feedmill.core.status import report
@@ -281,33 +280,13 @@ def _forget(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-@contextmanager
-def alone(folder: Path) -> Iterator[None]:
+def alone(folder: Path) -> AbstractContextManager[None]:
     """Be the one process that joins here; the lock goes with the process, however it ends.
 
     Raises:
         WorkspaceError: another one does; the message has its pid. Or the folder cannot be written to.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / ".lock").open("a+", encoding="utf-8")
-    except OSError as e:
-        raise WorkspaceError(f"{folder}: {e.strerror}", "a folder that can be written to") from None
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            file.seek(0)
-            who = file.read().strip() or "unknown"
-            raise WorkspaceError(
-                f"{folder} is being joined by process {who}",
-                "one joiner on a workspace",
-                "stop that process, or use it",
-            ) from None
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield
+    return hold(folder / ".lock", f"{folder} is being joined", "one joiner on a workspace")
 
 
 @contextmanager

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from feedmill.cli.bench import page as bench_page
 from feedmill.cli.bench.freshness import TENTHS, TRUTH, WHAT
 from feedmill.cli.bench.freshness.runs import BOTH, PARTS, WAYS
-from feedmill.cli.bench.page import NO_FIGURES, Figures, bounded, line, measured_with
-from feedmill.core.errors import DataError
-
-Rows = Mapping[tuple[str, str], Mapping[str, Any]]  # by way and metric
+from feedmill.cli.bench.page import Figures, Rows, bounded, line, measured_with, write_blocks
 
 
 def write(page: Path, found: Figures) -> None:
@@ -21,17 +15,7 @@ def write(page: Path, found: Figures) -> None:
     Raises:
         DataError: there is no such page, or a block of this bench that nobody fills.
     """
-    bench_page.write(page, found, {WHAT: _fill}, leave_others=True)
-
-
-def _fill(found: Figures, name: str, page: Path) -> str:
-    own = [row for row in found if str(row["what"]).startswith(f"{WHAT}: ")]
-    if name not in BLOCKS:
-        raise DataError(f"{page}: figures: {WHAT} {name}", f"one of {[f'{WHAT} {b}' for b in BLOCKS]}")
-    if not own:
-        return NO_FIGURES
-    rows = {(str(row["what"]).removeprefix(f"{WHAT}: "), str(row["metric"])): row for row in own}
-    return str(BLOCKS[name](own, rows, page))
+    write_blocks(page, found, WHAT, BLOCKS)
 
 
 def _setup(own: Figures, rows: Rows, page: Path) -> str:

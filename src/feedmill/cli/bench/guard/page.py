@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from feedmill.cli.bench import page as bench_page
 from feedmill.cli.bench.guard import NONE, WHAT, WITH, WITHOUT
 from feedmill.cli.bench.guard.runs import STEP_MIN
 from feedmill.cli.bench.guard.world import DAMAGES, HALF, STOP, Plan
-from feedmill.cli.bench.page import NO_FIGURES, Figures, bounded, line, measured_with
-from feedmill.core.errors import DataError
+from feedmill.cli.bench.page import Figures, Rows, bounded, line, measured_with, write_blocks
 
 CELLS = (("NE over undisturbed", 2, True), ("lowest predicted / true", 2, False),
          ("highest predicted / true", 2, False), ("time to detect", 0, False), ("left out", 0, False))  # fmt: skip
-Rows = Mapping[tuple[str, str], Mapping[str, Any]]  # by what and metric
 
 
 def write(page: Path, found: Figures) -> None:
@@ -24,17 +19,7 @@ def write(page: Path, found: Figures) -> None:
     Raises:
         DataError: there is no such page, or a block of this bench that nobody fills.
     """
-    bench_page.write(page, found, {WHAT: _fill}, leave_others=True)
-
-
-def _fill(found: Figures, name: str, page: Path) -> str:
-    own = [row for row in found if str(row["what"]).startswith(f"{WHAT}: ")]
-    if name not in BLOCKS:
-        raise DataError(f"{page}: figures: {WHAT} {name}", f"one of {[f'{WHAT} {b}' for b in BLOCKS]}")
-    if not own:
-        return NO_FIGURES
-    rows = {(str(row["what"]).removeprefix(f"{WHAT}: "), str(row["metric"])): row for row in own}
-    return str(BLOCKS[name](own, rows, page))
+    write_blocks(page, found, WHAT, BLOCKS)
 
 
 def _setup(own: Figures, rows: Rows, page: Path) -> str:

@@ -100,7 +100,7 @@ def test_components_of_a_table_keep_their_order_and_names(tmp_path: Path) -> Non
 def test_components_of_a_list_need_a_kind(tmp_path: Path) -> None:
     (one,) = of(tmp_path, rerank={"rules": [{"kind": "spoon"}]}).components("rerank.rules", TABLE)
     assert one.name == "spoon"
-    with pytest.raises(ConfigError, match=r"rerank\.rules\[0\]"):
+    with pytest.raises(ConfigError, match=r"rerank\.rules.0"):
         of(tmp_path, rerank={"rules": [{"size": 3}]}).components("rerank.rules", TABLE)
 
 

@@ -87,8 +87,8 @@ def parameters(at: Workspace) -> list[tuple[str, Any, str]]:
     out.extend(_trained(at))
     section("rerank.fusion", FusionConfig)
     for i, c in enumerate(at.components("rerank.rules", RULES)):
-        out.append((f"rerank.rules[{i}].kind", c.kind, ""))
-        out.extend(explain(c.config, f"rerank.rules[{i}]"))
+        out.append((f"rerank.rules.{i}.kind", c.kind, ""))
+        out.extend(explain(c.config, f"rerank.rules.{i}"))
     section("experiments", ExperimentsConfig)
     section("evaluate", EvaluateConfig)
     section("publish", PublishConfig)

@@ -160,7 +160,7 @@ class Workspace:
         if isinstance(raw, Mapping):
             blocks = [(key, f"{name}.{key}", block) for key, block in raw.items() if block is not False]
         elif isinstance(raw, list):
-            blocks = [("", f"{name}[{i}]", block) for i, block in enumerate(raw)]
+            blocks = [("", f"{name}.{i}", block) for i, block in enumerate(raw)]
         else:
             raise ConfigError(f"{name} = {raw!r}", f"a section [{name}], or tables [[{name}]]")
         return [component(block, registry, at, key, own) for key, at, block in blocks]

@@ -40,6 +40,13 @@ def create_app(engine: Engine) -> FastAPI:
     app.add_exception_handler(HTTPException, _http_error)
     app.add_middleware(Problems)
     app.add_middleware(Measured, metrics=engine.metrics)  # the last one added is the outermost
+    _status_routes(app, engine)
+    _feed_routes(app, engine)
+    _experiment_routes(app, engine)
+    return app
+
+
+def _status_routes(app: FastAPI, engine: Engine) -> None:
     openapi = document()
 
     @app.get("/")
@@ -70,6 +77,8 @@ def create_app(engine: Engine) -> FastAPI:
     async def metrics() -> Response:
         return Response(await _in_thread(lambda: exposition().text()), headers={"content-type": TEXT})
 
+
+def _feed_routes(app: FastAPI, engine: Engine) -> None:
     @app.post("/v1/feed")
     async def feed(request: Request) -> Response:
         return _json(await _in_thread(_feed, engine, await read(request, FEED_LIMIT)))
@@ -90,9 +99,6 @@ def create_app(engine: Engine) -> FastAPI:
     @app.get("/v1/trace/{request_id}")
     async def trace(request_id: str) -> Response:
         return _json(await _in_thread(lambda: to_json(engine.trace(request_id))))
-
-    _experiment_routes(app, engine)
-    return app
 
 
 def _experiment_routes(app: FastAPI, engine: Engine) -> None:

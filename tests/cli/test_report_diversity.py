@@ -82,8 +82,8 @@ def ruled(tmp_path_factory: pytest.TempPathFactory, run: Run) -> Path:
 @pytest.fixture(scope="module")
 def asked(ruled: Path) -> Asked:
     at = Workspace.open(ruled)
-    artifact, events, held = read(at)
-    return ask(at, artifact, events, held, 15, (4, 8), 0)
+    artifact, replay, held = read(at)
+    return ask(at, artifact, replay, held, 15, (4, 8), 0)
 
 
 def test_tables_the_file_and_the_page(ruled: Path, tmp_path: Path, run: Run) -> None:

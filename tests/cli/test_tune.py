@@ -24,6 +24,7 @@ from feedmill.core.workspace import Workspace
 from feedmill.log.whole import open_log
 from feedmill.retrieval import CHANNELS
 from feedmill.samples.splits import EvaluateConfig, split
+from feedmill.state import Replay, State
 from worlds import tastes
 
 Run = Callable[..., Result]
@@ -112,15 +113,15 @@ def test_settings_differ_and_the_seed_repeats_them() -> None:
 def test_the_test_is_not_touched(protocol: str, tmp_path: Path) -> None:
     text = f'{CONFIG}\n[evaluate]\nsplit = "{protocol}"\nshare = 0.3\n'
     workspace, events = Workspace.create(tmp_path / "shop", text), tastes()
-    judge = Judge(workspace, "itemcf", events, 0)
+    judge = Judge(workspace, "itemcf", Replay(events, State()), 0)
     real = split(events, workspace.section("evaluate", EvaluateConfig))
 
     def rows(of: EventBatch, at: np.ndarray) -> set[tuple[object, ...]]:
         taken = of.table.take(at)
         return set(zip(*(taken.column(c).to_pylist() for c in ("user_id", "item_id", "time_ms")), strict=True))
 
-    assert not rows(events, real.test) & rows(judge.events, np.arange(len(judge.events)))
-    assert rows(judge.events, judge.held.test) <= rows(events, np.flatnonzero(real.train))
+    assert not rows(events, real.test) & rows(judge.replay.events, np.arange(len(judge.replay.events)))
+    assert rows(judge.replay.events, judge.held.test) <= rows(events, np.flatnonzero(real.train))
 
 
 def test_the_best_setting_is_found_and_printed_to_be_pasted(shop: Workspace, run: Run, tmp_path: Path) -> None:
@@ -157,7 +158,7 @@ def test_what_was_found_is_kept_on_ctrl_c(shop: Workspace, run: Run, monkeypatch
 
 def test_many_users_make_two_rounds(shop: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tune, "FEW_USERS", 10)
-    judge = Judge(shop, "itemcf", tastes(), 0)
+    judge = Judge(shop, "itemcf", Replay(tastes(), State()), 0)
     done = list(tune.search(judge, tune.settings_of({"last_n": Range(1, 50, whole=True)}, 5, 0)))
     first, second = done[:6], done[6:]
     assert {t.n_users for t in first} == {10}
@@ -168,7 +169,7 @@ def test_many_users_make_two_rounds(shop: Workspace, monkeypatch: pytest.MonkeyP
 
 @pytest.mark.slow
 def test_a_model_is_searched_in_its_own_section(shop: Workspace) -> None:
-    judge = Judge(shop, "two_tower", tastes(), 0)
+    judge = Judge(shop, "two_tower", Replay(tastes(), State()), 0)
     assert judge.block == "train.two_tower"
     assert {"learning_rate", "epochs", "temperature", "embedding_dim"} <= set(judge.space())
     trial = judge.try_({"epochs": 1, "learning_rate": 0.01}, 20)
@@ -178,6 +179,6 @@ def test_a_model_is_searched_in_its_own_section(shop: Workspace) -> None:
 
 def test_what_cannot_be_tuned_is_named(shop: Workspace) -> None:
     with pytest.raises(ConfigError, match="itemfc"):
-        Judge(shop, "itemfc", tastes(), 0)
+        Judge(shop, "itemfc", Replay(tastes(), State()), 0)
     with pytest.raises(DataError, match="nothing is left"):
-        Judge(shop, "itemcf", tastes(4, 6, 2), 0)
+        Judge(shop, "itemcf", Replay(tastes(4, 6, 2), State()), 0)

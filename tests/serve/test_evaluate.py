@@ -36,7 +36,7 @@ def test_feedback_at_random_cannot_be_foreseen() -> None:
     workspace = Workspace(Path(), RAW)
     fitted = fit(workspace, log)
     assert "impressions" in fitted.about["negatives"]
-    measured = evaluate(workspace, fitted.parts, fitted.about, fitted.events, fitted.split)
+    measured = evaluate(workspace, fitted.parts, fitted.about, fitted.replay, fitted.split)
     assert measured.n_users > 50
     assert measured.auc["click"].low < 0.55
     assert measured.auc["click"].mean < 0.65

@@ -53,8 +53,9 @@ def test_a_state_is_the_same_before_and_after(log: SqliteLog, tmp_path: Path) ->
 def test_what_is_gone_is_refused_with_a_reason(log: SqliteLog, tmp_path: Path) -> None:
     start = retain(log, tmp_path / "state", SMALL, newest_ms(log) - 50 * DAY_MS).start
     with pytest.raises(LogError, match=f"offset 0 in a log that starts at {start}") as e:
-        read_all(log)
+        read_all(log, start=0)
     assert "samples" in e.value.fix
+    assert len(read_all(log)) == log.end - start
     with pytest.raises(ArtifactError, match="no snapshot") as lost:
         State.restore(tmp_path / "elsewhere", log, SMALL)
     assert f"event {start}" in lost.value.expected

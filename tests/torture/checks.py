@@ -12,10 +12,10 @@ import msgspec
 
 from feedmill.core.events import Kind
 from feedmill.core.workspace import Workspace
-from feedmill.log.whole import read_workspace
 from feedmill.publish import promotions, verify
 from feedmill.samples.joiner.run import folder_of
 from feedmill.samples.joiner.run import run as join
+from feedmill.state import Replay
 
 if TYPE_CHECKING:
     from torture.harness import Torture
@@ -30,7 +30,7 @@ def all_of(torture: Torture) -> list[Check]:
 
 def acknowledged(torture: Torture) -> list[Check]:
     """Every acknowledged event stands in the log, and no event id stands there twice."""
-    found = Counter(read_workspace(torture.at).table.column("event_id").to_pylist())
+    found = Counter(Replay.of_workspace(torture.at).events.table.column("event_id").to_pylist())
     del found[""]
     lost = [event for event in torture.acknowledged if event not in found]
     doubled = [event for event, n in found.items() if n > 1]
@@ -50,7 +50,7 @@ def samples(torture: Torture) -> list[Check]:
     ran = join(Workspace.open(there))
     ours, theirs = digests(folder_of(torture.at)), digests(there / "samples")
     differ = sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
-    kinds = Counter(read_workspace(torture.at).table.column("kind").to_pylist())
+    kinds = Counter(Replay.of_workspace(torture.at).events.table.column("kind").to_pylist())
     counts = ran.counts
     shown = counts.accepted + counts.duplicate + counts.stale + counts.organic
     uneven = counts.uneven() + ([] if shown == kinds[int(Kind.IMPRESSION)] else [f"{shown} impressions seen"])

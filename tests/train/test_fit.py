@@ -45,7 +45,7 @@ def fitted() -> Fitted:
 
 @pytest.fixture(scope="module")
 def measured(fitted: Fitted) -> Evaluation:
-    return evaluate(Workspace(Path(), RAW), fitted.parts, fitted.about, fitted.events, fitted.split)
+    return evaluate(Workspace(Path(), RAW), fitted.parts, fitted.about, fitted.replay, fitted.split)
 
 
 def test_it_learns_who_likes_what(measured: Evaluation) -> None:
@@ -66,14 +66,14 @@ def test_the_same_seed_gives_the_same_table(fitted: Fitted, measured: Evaluation
     for name, part in fitted.parts.items():
         for array, values in part.arrays.items():
             np.testing.assert_array_equal(values, again.parts[name].arrays[array], err_msg=f"{name}.{array}")
-    second = evaluate(Workspace(Path(), RAW), again.parts, again.about, again.events, again.split)
+    second = evaluate(Workspace(Path(), RAW), again.parts, again.about, again.replay, again.split)
     assert second.lines == measured.lines
 
 
 def test_what_is_served_equals_what_was_trained(fitted: Fitted) -> None:
     """ONNX on pooled rows, for one user at a time, against the state the model was fitted on."""
     state = State()
-    state.fold(fitted.events)
+    state.fold(fitted.replay.events)
     graph = Graph(fitted.parts["rank"], state)
     user = state.view("u1", START_MS)
     items = np.arange(1, 20, dtype=np.int32)
@@ -89,7 +89,7 @@ def test_what_is_served_equals_what_was_trained(fitted: Fitted) -> None:
 
 def test_an_unknown_user_is_scored_too(fitted: Fitted) -> None:
     state = State()
-    state.fold(fitted.events)
+    state.fold(fitted.replay.events)
     scores = Graph(fitted.parts["rank"], state).score(state.view("nobody knows", START_MS), np.array([1, 2], np.int32))
     assert np.isfinite(scores).all()
 

@@ -55,9 +55,9 @@ def run(at: Workspace, *, measure: bool = True) -> tuple[str, Evaluation | None]
             typer.echo(index_line(name, part.config["index"]))
     about["from_offset"] = 0
     about["specs"] = {n: from_dict(p.config["spec"]).hash for n, p in fitted.parts.items() if "spec" in p.config}
-    about["run"] = {**about.get("run", {}), "score_ms": trial(at, fitted.parts, about, fitted.events)}
+    about["run"] = {**about.get("run", {}), "score_ms": trial(at, fitted.parts, about, fitted.replay)}
     if measure and len(fitted.split.test):
-        evaluation = measured(at, fitted.parts, about, fitted.events, fitted.split)
+        evaluation = measured(at, fitted.parts, about, fitted.replay, fitted.split)
         show.evaluation(evaluation)
         about["metrics"] = metrics(evaluation)
     config = at.section("publish", PublishConfig)
@@ -100,27 +100,23 @@ def trainer() -> Any:
 
 def evaluate(folder: Dir = HERE, settings: Set = None, json: Json = None) -> None:
     """Measure the promoted version on what its training held out, through the serving path."""
-    from feedmill.log.whole import open_log, read_all
     from feedmill.publish import load
     from feedmill.samples.splits import EvaluateConfig, split
     from feedmill.serve.evaluate import evaluate as measured
+    from feedmill.state import Replay
 
     writable(json)
     at = workspace(folder, settings)
     artifact = load(at.artifacts)
-    log = open_log(at)
-    try:
-        events = read_all(log, int(artifact.about["offset"]))
-    finally:
-        log.close()
-    held = split(events, at.section("evaluate", EvaluateConfig))
+    replay = Replay.of_workspace(at, int(artifact.about["offset"]))
+    held = split(replay.events, at.section("evaluate", EvaluateConfig))
     if held.hash != artifact.about["split_hash"]:
         raise DataError(
             f"split {held.hash} ({held.name})",
             f"{artifact.about['split_hash']} ({artifact.about['split']}), what version {artifact.version} held out",
-            "undo the change to [evaluate], or train again",
+            "undo the change to [evaluate]; or train again, as after old events were dropped",
         )
-    evaluation = measured(at, artifact.parts, artifact.about, events, held)
+    evaluation = measured(at, artifact.parts, artifact.about, replay, held)
     show.evaluation(evaluation)
     if json is not None:
         rows.write(show.evaluation_rows(evaluation), json)

@@ -199,14 +199,10 @@ def run(at: Workspace, share: float, rows: int) -> tuple[list[Line], str]:
     from feedmill.features import FeaturesConfig
     from feedmill.features.fit import fit
     from feedmill.features.report import report
-    from feedmill.log.whole import read_workspace
-    from feedmill.state import State, StateConfig
+    from feedmill.state import Replay
 
-    config, kept = at.section("features", FeaturesConfig), at.section("state", StateConfig)
-    events = read_workspace(at)
-    state, earlier = State(kept), State(kept)
-    for one in (state, earlier):
-        one.register(events)
+    config, replay = at.section("features", FeaturesConfig), Replay.of_workspace(at)
+    events, state, earlier = replay.events, replay.state(), replay.state()
     asked, what = requests(events, state, rows)
     n = int(share * len(asked))
     if not 0 < n < len(asked):

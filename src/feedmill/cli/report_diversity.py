@@ -19,12 +19,12 @@ from feedmill.cli.diversity_points import costs as costs_of
 from feedmill.cli.diversity_points import latencies as latencies_of
 from feedmill.cli.diversity_points import points as points_of
 from feedmill.core.errors import DataError
-from feedmill.core.events import EventBatch
 from feedmill.core.workspace import Workspace
 from feedmill.publish import Artifact, current, load
 from feedmill.samples import Split
 from feedmill.samples.splits import EvaluateConfig, split
 from feedmill.serve.fused import Asked, ask
+from feedmill.state import Replay
 
 TITLE = "Relevance against diversity"
 THETAS = (0.0, 0.2, 0.4, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
@@ -58,8 +58,8 @@ def report_diversity(at: Workspace, grid: Grid, requests: int, seed: int, out: P
         except OSError as e:
             raise DataError(f"--out {out}: {e.strerror}", "a folder for the page and its pictures") from e
     grid = Grid(sorted(set(grid.theta)), sorted(set(grid.window)), sorted(set(grid.k)))
-    artifact, events, held = read(at)
-    asked = ask(at, artifact, events, held, requests, grid.k, seed)
+    artifact, replay, held = read(at)
+    asked = ask(at, artifact, replay, held, requests, grid.k, seed)
     if len(asked.requests) < LEAST_REQUESTS:
         raise DataError(
             f"{len(asked.requests)} requests with candidates, {asked.what}",
@@ -79,28 +79,23 @@ def report_diversity(at: Workspace, grid: Grid, requests: int, seed: int, out: P
         _page(report, grid, theta, window, out)
 
 
-def read(at: Workspace) -> tuple[Artifact | None, EventBatch, Split]:
+def read(at: Workspace) -> tuple[Artifact | None, Replay, Split]:
     """The promoted version where there is one, the log that it knows, and its split.
 
     Raises:
         DataError: [evaluate] holds out something else than the model's training did.
     """
-    from feedmill.log.whole import open_log, read_all
 
     artifact = load(at.artifacts) if current(at.artifacts) else None
-    log = open_log(at)
-    try:
-        events = read_all(log, int(artifact.about["offset"]) if artifact else None)
-    finally:
-        log.close()
-    held = split(events, at.section("evaluate", EvaluateConfig))
+    replay = Replay.of_workspace(at, int(artifact.about["offset"]) if artifact else None)
+    held = split(replay.events, at.section("evaluate", EvaluateConfig))
     if artifact and held.hash != artifact.about["split_hash"]:
         raise DataError(
             f"split {held.hash} ({held.name})",
             f"{artifact.about['split_hash']} ({artifact.about['split']}), what version {artifact.version} held out",
-            "undo the change to [evaluate], or train again",
+            "undo the change to [evaluate]; or train again, as after old events were dropped",
         )
-    return artifact, events, held
+    return artifact, replay, held
 
 
 def missing(asked: Asked) -> list[str]:

@@ -33,11 +33,11 @@ def report_ranking(at: Workspace, by: str, n_buckets: int, heads: Sequence[str],
         ConfigError: no such column, or no ranker.
         DataError: no such head, a log without impressions, or too little of them.
     """
-    from feedmill.log.whole import read_workspace
+    from feedmill.state import Replay
     from feedmill.train.rank.later import later_rows
 
     writable(json)
-    later = later_rows(at, read_workspace(at), seed)
+    later = later_rows(at, Replay.of_workspace(at), seed)
     found = {head: lines_of(later, head, by, n_buckets, seed) for head in chosen(later, heads)}
     for head, lines in found.items():
         show.out.print(table(lines, f"{head}, by {by}; {later}"))

@@ -42,15 +42,15 @@ def tune(
     json: Json = None,
 ) -> None:
     """Search one channel's parameters on a validation part of the training log; print the best block as TOML."""
-    from feedmill.log.whole import read_workspace
+    from feedmill.state import Replay
 
     writable(json)
     at = workspace(folder, settings)
-    events = read_workspace(at)
+    replay = Replay.of_workspace(at)
     if channel == FUSION and channel not in at.raw.get("retrieval", {}).get("channels", {}):
-        tune_fusion(at, events, target, trials, seed, json)
+        tune_fusion(at, replay, target, trials, seed, json)
         return
-    judge = Judge(at, channel, events, seed)
+    judge = Judge(at, channel, replay, seed)
     found = dict(judge.space())
     given = dict(parsed(text, found) for text in ranges or ())
     searched = given or found

@@ -10,18 +10,18 @@ from rich.table import Table
 from feedmill.cli import show
 from feedmill.core.config import nearest
 from feedmill.core.errors import ConfigError
-from feedmill.core.events import EventBatch
 from feedmill.core.progress import console
 from feedmill.core.workspace import Workspace
 from feedmill.metrics import rows
 from feedmill.metrics.rows import BenchRow
 from feedmill.rerank.fusion import FusionConfig
 from feedmill.rerank.fusion_search import Found, SearchConfig, search
+from feedmill.state import Replay
 
 FUSION = "fusion"  # what to call it where a channel's name is asked for
 
 
-def tune_fusion(at: Workspace, events: EventBatch, target: str, trials: int, seed: int, json: Path | None) -> None:
+def tune_fusion(at: Workspace, replay: Replay, target: str, trials: int, seed: int, json: Path | None) -> None:
     """Train a ranker on the older events, search weights on the newer ones, print the block to paste.
 
     Raises:
@@ -31,7 +31,7 @@ def tune_fusion(at: Workspace, events: EventBatch, target: str, trials: int, see
 
     worth = parsed_target(target)
     fusion = at.section("rerank.fusion", FusionConfig)
-    found_rows = fusion_rows(at, events, worth, seed)
+    found_rows = fusion_rows(at, replay, worth, seed)
     console.print(f"{found_rows.told}; target: {' + '.join(f'{w:g} {h}' for h, w in found_rows.worth.items())}")
     found = search(found_rows.logged, SearchConfig(trials=trials, form=fusion.form, offset=fusion.offset), seed)
     _show(found)

@@ -14,15 +14,13 @@ from feedmill.cli.tune_space import SPACES, Space, space_of
 from feedmill.core.batches import Part
 from feedmill.core.config import nearest, override
 from feedmill.core.errors import ConfigError, DataError
-from feedmill.core.events import EventBatch
 from feedmill.core.workspace import Workspace, component
-from feedmill.log.memory import MemoryLog
 from feedmill.retrieval import CHANNELS
 from feedmill.samples import InterestConfig, interactions, split
 from feedmill.samples.splits import EvaluateConfig
 from feedmill.serve.config import ChannelOwn
 from feedmill.serve.evaluate import Line, evaluate
-from feedmill.state import State, StateConfig
+from feedmill.state import Replay
 
 Changes = Mapping[str, Any]
 OBJECTIVE_KEYS = ("learning_rate", "epochs", "temperature")  # of [train.NAME], whatever the model
@@ -63,7 +61,7 @@ class Judge:
         kind, cls: of the channel.
         counts: whether it is built by counting; else a model is trained.
         block: the section that is searched, and ``configured``, what it says now.
-        events: the log it tries on, and ``held``, what is held out of that.
+        replay: the log it tries on, and ``held``, what is held out of that.
         n_users: held-out users.
 
     Args:
@@ -74,7 +72,7 @@ class Judge:
         DataError: nothing is left to hold out.
     """
 
-    def __init__(self, workspace: Workspace, name: str, events: EventBatch, seed: int) -> None:
+    def __init__(self, workspace: Workspace, name: str, replay: Replay, seed: int) -> None:
         self.name, self.seed = name, seed
         block = _block(workspace, name)
         chosen = component(block, CHANNELS, f"retrieval.channels.{name}", name, ChannelOwn.__struct_fields__)
@@ -90,14 +88,14 @@ class Judge:
         config = workspace.section("evaluate", EvaluateConfig)
         if config.split == "none":
             self._raw["evaluate"] = {**raw.get("evaluate", {}), "split": "last_item"}
-            self.events = events
+            self.replay = replay
         else:
-            self.events = events.take(np.flatnonzero(split(events, config).train))
-        self.held = split(self.events, self._workspace({}).section("evaluate", EvaluateConfig))
+            self.replay = replay.taken(split(replay.events, config).train)
+        self.held = split(self.replay.events, self._workspace({}).section("evaluate", EvaluateConfig))
         if not len(self.held.test):
             raise DataError("nothing is left to hold out", "users with three items or more", "ingest more events")
-        self.n_users = len(set(self.events.table.column("user_id").take(self.held.test).to_pylist()))
-        self._about = {**_ids(self.events, self._workspace({})), "seed": seed}
+        self.n_users = len(set(self.replay.events.table.column("user_id").take(self.held.test).to_pylist()))
+        self._about = {**_ids(self.replay), "seed": seed}
 
     def space(self) -> Space:
         """What there is to search; see ``tune_space``.
@@ -122,21 +120,17 @@ class Judge:
         start = time.perf_counter()
         at = self._workspace({**{f"{self.block}.{k}": v for k, v in changes.items()}, "evaluate.max_users": n_users})
         part, about = self._part(at)
-        found = evaluate(at, {self.name: part}, about, self.events, self.held)
+        found = evaluate(at, {self.name: part}, about, self.replay, self.held)
         line = next(line for line in found.lines if line.what == self.name)
         return Trial(changes, line, found.per_user[self.name], found.n_users, time.perf_counter() - start)
 
     def _part(self, at: Workspace) -> tuple[Part, Mapping[str, Any]]:
         if not self.counts:
-            from feedmill.train import fit
+            from feedmill.train.fit import fit_replay
 
-            log = MemoryLog()
-            log.append(self.events)
-            fitted = fit(at, log)
+            fitted = fit_replay(at, self.replay)
             return fitted.parts[self.name], {**fitted.about, "seed": self.seed}
-        training = self.events.take(np.flatnonzero(self.held.train))
-        state = State(at.section("state", StateConfig))
-        state.register(self.events)
+        training, state = self.replay.events.take(np.flatnonzero(self.held.train)), self.replay.state()
         state.fold(training)
         pairs = interactions(training, state, at.section("samples.interest", InterestConfig))
         chosen = at.components("retrieval.channels", CHANNELS, ChannelOwn.__struct_fields__)[0]
@@ -161,9 +155,8 @@ def _block(workspace: Workspace, name: str) -> Mapping[str, Any]:
     return table
 
 
-def _ids(events: EventBatch, workspace: Workspace) -> dict[str, Any]:
+def _ids(replay: Replay) -> dict[str, Any]:
     """What an artifact says of the rows it knows."""
-    state = State(workspace.section("state", StateConfig))
-    state.register(events)
+    state = replay.state()
     tables = (("users", state.users), ("items", state.items))
     return {f"n_{name}": len(ids) for name, ids in tables} | {f"{name}_digest": ids.digest() for name, ids in tables}

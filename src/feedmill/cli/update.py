@@ -36,18 +36,18 @@ def run_full(at: Workspace) -> str:
         DataError: nothing has come since.
     """
     from feedmill.features.spec import from_dict
-    from feedmill.log.whole import read_workspace
     from feedmill.publish import PublishConfig, collect, load, promote, publishing, write
     from feedmill.serve.evaluate import trial
+    from feedmill.state import Replay
 
     trainer()
     from feedmill.train.update.nightly import nightly
 
     base = load(at.artifacts)
-    night = nightly(at, base.parts, int(base.about["offset"]), read_workspace(at))
+    night = nightly(at, base.parts, int(base.about["offset"]), Replay.of_workspace(at))
     about: dict[str, Any] = {**night.about, "base": base.version, "metrics": night.new, "metrics_of_base": night.base}
     about["specs"] = {n: from_dict(p.config["spec"]).hash for n, p in night.parts.items() if "spec" in p.config}
-    about["run"] = {"score_ms": trial(at, night.parts, about, night.events)}
+    about["run"] = {"score_ms": trial(at, night.parts, about, night.replay)}
     config = at.section("publish", PublishConfig)
     with publishing(at.artifacts):
         version = write(at.artifacts, night.parts, about)

@@ -26,30 +26,18 @@ def open_log(workspace: Workspace) -> EventLog:
     return log
 
 
-def read_all(log: EventLog, upto: int | None = None) -> EventBatch:
-    """The first ``upto`` events of a log (all of them) in memory, in order.
+def read_all(log: EventLog, upto: int | None = None, start: int | None = None) -> EventBatch:
+    """Every event that a log has from offset ``start`` (its own) to ``upto`` (its end) in memory, in order.
 
     Raises:
         LogError: the log cannot be read.
     """
-    batches, offset, end = [], 0, log.end if upto is None else min(upto, log.end)
-    with progress("reading the log", end) as advance:
+    offset, end = log.start if start is None else start, log.end if upto is None else min(upto, log.end)
+    batches = []
+    with progress("reading the log", max(end - offset, 0)) as advance:
         while offset < end:
             batch, after = log.read(offset, min(CHUNK, end - offset))
             batches.append(batch)
             advance(after - offset)
             offset = after
-    return EventBatch.concat(batches)
-
-
-def read_workspace(workspace: Workspace) -> EventBatch:
-    """Every event of a workspace's log.
-
-    Raises:
-        ConfigError, LogError: as ``open_log`` and ``read_all``.
-    """
-    log = open_log(workspace)
-    try:
-        return read_all(log)
-    finally:
-        log.close()
+    return EventBatch.concat(batches) if batches else EventBatch.empty()

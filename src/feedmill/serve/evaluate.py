@@ -31,7 +31,7 @@ from feedmill.samples import Split
 from feedmill.samples.splits import EvaluateConfig
 from feedmill.serve.build import Builder
 from feedmill.serve.pipeline import Chain, Pipeline
-from feedmill.state import State, StateConfig
+from feedmill.state import Replay, State, StateConfig
 
 DEPTH = 50
 N_TIMED = 50  # feeds that are timed before a version is published
@@ -96,21 +96,20 @@ def evaluate(
     workspace: Workspace,
     parts: Mapping[str, Part],
     about: Mapping[str, Any],
-    events: EventBatch,
+    replay: Replay,
     split: Split,
 ) -> Evaluation:
     """Measure parts (published or not) on what their split held out.
 
     Args:
         about: of the artifact; must name the same split.
-        events: the whole log, in order.
+        replay: the whole log.
 
     Raises:
         DataError: nothing was held out.
     """
     config, seed = workspace.section("evaluate", EvaluateConfig), int(about.get("seed", 0))
-    state = State(workspace.section("state", StateConfig))
-    state.register(events)
+    state, events = replay.state(), replay.events
     questions = held_out(events, split, state, config.max_users, seed)
     if not questions:
         raise DataError("no held-out users", "a log with users who did two things", "see [evaluate] in feedmill.toml")
@@ -138,7 +137,7 @@ def check(workspace: Workspace) -> None:
 
 
 def trial(
-    workspace: Workspace, parts: Mapping[str, Part], about: Mapping[str, Any], events: EventBatch
+    workspace: Workspace, parts: Mapping[str, Part], about: Mapping[str, Any], replay: Replay
 ) -> dict[str, float]:
     """Whether these parts make a chain that answers; ask before promoting them.
 
@@ -148,8 +147,8 @@ def trial(
     Raises:
         FeedmillError: they do not.
     """
-    state = State(workspace.section("state", StateConfig))
-    state.fold(events)
+    state = replay.state()
+    state.fold(replay.events)
     pipeline = _pipeline(workspace, state, parts, about)
     request = FeedRequest(request_id="trial", user_id="", time_ms=state.newest_ms, deadline_ms=1e9)
     run = pipeline.run(request, state.view("", state.newest_ms))

@@ -26,7 +26,7 @@ from feedmill.serve.build import VECTORS, Builder
 from feedmill.serve.config import PrerankConfig
 from feedmill.serve.evaluate import Question, held_out
 from feedmill.serve.pipeline import Chain, Pipeline
-from feedmill.state import State, StateConfig
+from feedmill.state import Replay, State
 
 
 class Ruled(NamedTuple):
@@ -80,7 +80,7 @@ class Asked:
 def ask(
     workspace: Workspace,
     artifact: Artifact | None,
-    events: EventBatch,
+    replay: Replay,
     split: Split,
     most: int,
     n: Sequence[int],
@@ -91,8 +91,7 @@ def ask(
     Raises:
         DataError: a stage of the chain failed.
     """
-    state = State(workspace.section("state", StateConfig))
-    state.register(events)
+    state, events = replay.state(), replay.events
     questions = held_out(events, split, state, most, seed)
     what = f"{len(questions):,} users at the moment before what {split.name} holds out"
     if not questions:

@@ -5,6 +5,18 @@ from feedmill.state.catalogue import Catalogue
 from feedmill.state.config import COUNT_NAMES, StateConfig
 from feedmill.state.ids import IdMap
 from feedmill.state.probed import CROSS, Facts, Probed
+from feedmill.state.replay import Replay
 from feedmill.state.state import State
 
-__all__ = ["COUNT_NAMES", "CROSS", "TOPIC_WIDTH", "Catalogue", "Facts", "IdMap", "Probed", "State", "StateConfig"]
+__all__ = [
+    "COUNT_NAMES",
+    "CROSS",
+    "TOPIC_WIDTH",
+    "Catalogue",
+    "Facts",
+    "IdMap",
+    "Probed",
+    "Replay",
+    "State",
+    "StateConfig",
+]

@@ -235,6 +235,14 @@ class State:
                 offset, content = self.offset, stored.content(self)
             return snapshot.write(folder, offset, content)
 
+    def copy(self) -> State:
+        """Another state that is as this one is now."""
+        with self.lock:
+            content = stored.content(self)
+        other = State(self.config)
+        stored.fill(other, content)
+        return other
+
     @classmethod
     def load(cls, folder: Path, config: StateConfig | None = None) -> State:
         """The newest snapshot under ``folder``.

@@ -21,7 +21,7 @@ from feedmill.samples.guard import quarantined, verdict_of
 from feedmill.samples.hard import HardNegatives
 from feedmill.samples.positives import Positives, PositivesConfig, positives
 from feedmill.samples.scores import scores
-from feedmill.state import Probed, State, StateConfig
+from feedmill.state import Probed, Replay
 from feedmill.train.config import TowerPlan
 from feedmill.train.plans import CompletionPlan, Plan, Plans
 from feedmill.train.retrieval.completion import fit_completion
@@ -35,7 +35,7 @@ class Learned:
     """A state that has folded the training log, and everything that is trained on it.
 
     Args:
-        events: the whole log: rows of users and items are those of a state that has seen all of it.
+        replay: the whole log: rows of users and items are those of a state that has seen all of it.
         training: the part of it to learn from. What was shown or chosen in a stretch that the guard has put in
             quarantine is folded, and is no sample and no positive.
 
@@ -43,11 +43,11 @@ class Learned:
         ArtifactError: it is not known what is in quarantine.
     """
 
-    def __init__(self, workspace: Workspace, events: EventBatch, training: EventBatch, seed: int) -> None:
-        self.workspace, self.events, self.training, self.seed = workspace, events, training, seed
+    def __init__(self, workspace: Workspace, replay: Replay, training: EventBatch, seed: int) -> None:
+        self.workspace, self.replay, self.training, self.seed = workspace, replay, training, seed
         verdict = verdict_of(workspace)
         self.stretches = verdict.stretches if verdict is not None else []
-        self.state = self._registered()
+        self.state = replay.state()
         with progress("folding state"):
             self.state.fold(training)
         interest = workspace.section("samples.interest", InterestConfig)
@@ -116,14 +116,9 @@ class Learned:
 
     def then(self, probe: ProbeBatch) -> Probed:
         """Users and candidates as of moments of the training log: it is folded again, for a state cannot go back."""
-        probed = self._registered().fold(self.training, probe)
+        probed = self.replay.state().fold(self.training, probe)
         assert probed is not None
         return probed
-
-    def _registered(self) -> State:
-        state = State(self.workspace.section("state", StateConfig))
-        state.register(self.events)
-        return state
 
     def _hard(self, plan: TowerPlan) -> HardNegatives:
         """What later stages dropped, from before each user's last training event: later traces know the future."""

@@ -9,9 +9,9 @@ from cli.conftest import Run
 from feedmill.core.events import EventBatch
 from feedmill.core.workspace import Workspace
 from feedmill.log.sqlite import SqliteLog
-from feedmill.log.whole import read_all, read_workspace
+from feedmill.log.whole import read_all
 from feedmill.samples.joiner.run import run as join
-from feedmill.state import State
+from feedmill.state import Replay, State
 
 DAY_MS, T0 = 86_400_000, 1_700_000_000_000
 
@@ -57,10 +57,10 @@ def test_what_the_joiner_still_reads_stays(shop: Workspace, run: Run) -> None:
 
 
 def test_compaction_from_the_command_line(shop: Workspace, run: Run) -> None:
-    before = read_workspace(shop)
+    before = Replay.of_workspace(shop).events
     assert "99 micro-batches fewer" in run("data", "compact", "--dir", shop.path).output
     assert "0 micro-batches fewer" in run("data", "compact", "--dir", shop.path).output
-    assert read_workspace(shop).table.equals(before.table)
+    assert Replay.of_workspace(shop).events.table.equals(before.table)
 
 
 def test_an_export_makes_the_same_log_again(shop: Workspace, run: Run, tmp_path: Path) -> None:
@@ -72,5 +72,5 @@ def test_an_export_makes_the_same_log_again(shop: Workspace, run: Run, tmp_path:
     assert "2,000 events appended" in run("data", "restore", out, "--dir", other.path).output
     assert "0 events appended, 2,000 were there" in run("data", "restore", out, "--dir", other.path).output
     log = SqliteLog(other.log)
-    assert read_all(log).table.equals(read_workspace(shop).table)
+    assert read_all(log).table.equals(Replay.of_workspace(shop).events.table)
     log.close()

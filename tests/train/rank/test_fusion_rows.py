@@ -12,6 +12,7 @@ from feedmill.core.errors import ConfigError, DataError
 from feedmill.core.events import EventBatch
 from feedmill.core.workspace import Workspace
 from feedmill.rerank.fusion_search import SearchConfig, search
+from feedmill.state import Replay, State
 from feedmill.train.rank.fusion_rows import fusion_rows
 from shown_worlds import impressions
 from worlds import tastes
@@ -28,7 +29,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]  # the export takes it
 def test_rows_come_later_and_a_target_of_likes_finds_likes() -> None:
     """Likes grow with the item's number, finishes fall: equal weights mix them up, a target of likes tells."""
     events, _ = impressions(14_000, n_users=120, rate=0.3, like=0.9)
-    found = fusion_rows(Workspace(Path(), RAW), events, {"like": 1.0}, seed=0)
+    found = fusion_rows(Workspace(Path(), RAW), Replay(events, State()), {"like": 1.0}, seed=0)
     logged = found.logged
     assert set(logged.heads) >= {"click", "like", "finish"}
     assert logged.probs.shape == (len(logged.user), len(logged.heads))
@@ -42,19 +43,19 @@ def test_rows_come_later_and_a_target_of_likes_finds_likes() -> None:
 def test_the_target_is_seconds_where_there_are_any() -> None:
     events, _ = impressions(3000, rate=0.3)
     raw = {**RAW, "rank": {**RAW["rank"], "epochs": 1}, "rerank": {"fusion": {"finish": "length_adjusted"}}}
-    found = fusion_rows(Workspace(Path(), raw), events, {}, seed=0)
+    found = fusion_rows(Workspace(Path(), raw), Replay(events, State()), {}, seed=0)
     assert found.worth == {"watch_s": 1.0}
     assert found.logged.target.max() > 10
-    plain = fusion_rows(Workspace(Path(), {**raw, "rerank": {}}), events, {}, seed=0).logged
+    plain = fusion_rows(Workspace(Path(), {**raw, "rerank": {}}), Replay(events, State()), {}, seed=0).logged
     h = plain.heads.index("finish")
     assert (found.logged.probs[:, h] != plain.probs[:, h]).any()
 
 
 def test_without_impressions_or_a_ranker_there_is_nothing_to_fit() -> None:
     with pytest.raises(DataError, match="a log without impressions"):
-        fusion_rows(Workspace(Path(), RAW), tastes(), {}, seed=0)
+        fusion_rows(Workspace(Path(), RAW), Replay(tastes(), State()), {}, seed=0)
     with pytest.raises(ConfigError, match="a ranker"):
-        fusion_rows(Workspace(Path(), {**RAW, "rank": {"kind": "none"}}), tastes(), {}, seed=0)
+        fusion_rows(Workspace(Path(), {**RAW, "rank": {"kind": "none"}}), Replay(tastes(), State()), {}, seed=0)
     none = EventBatch.empty()
     with pytest.raises(DataError):
-        fusion_rows(Workspace(Path(), RAW), none, {}, seed=0)
+        fusion_rows(Workspace(Path(), RAW), Replay(none, State()), {}, seed=0)

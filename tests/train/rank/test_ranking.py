@@ -49,7 +49,7 @@ def test_what_is_asked_for_is_trained_and_served(name: str, tmp_path: Path) -> N
     assert set(fitted.parts) == parts
     assert fitted.parts["rank"].config["calibration"]["kind"] == rank["calibration"]["kind"]
     state = State()
-    state.fold(fitted.events)
+    state.fold(fitted.replay.events)
     builder = Builder(workspace, state)
     chain, missing = builder.chain(Artifact("v", START_MS, fitted.about, fitted.parts))
     assert missing == []

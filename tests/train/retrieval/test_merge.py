@@ -16,7 +16,7 @@ from feedmill.retrieval import CHANNELS
 from feedmill.retrieval.merge import MergeConfig
 from feedmill.samples import InterestConfig, interactions, split
 from feedmill.samples.splits import EvaluateConfig
-from feedmill.state import State
+from feedmill.state import Replay, State
 from feedmill.train.retrieval.merge import learn_merge, learned, questions
 from worlds import tastes
 
@@ -42,7 +42,7 @@ def learn(events: EventBatch, merge: Mapping[str, Any]) -> tuple[dict[str, Part]
         counted = interactions(some, state, InterestConfig())
         return {c.name: c.cls.build(counted, state, c.config, 0) for c in channels}
 
-    return learn_merge(workspace, channels, events, events, refit, seed=0), built_of
+    return learn_merge(workspace, channels, Replay(events, State()), events, refit, seed=0), built_of
 
 
 @pytest.mark.parametrize("merge", [{}, {"kind": "weighted"}, {"kind": "rank", "learn": True}])

@@ -254,5 +254,5 @@ def test_the_offline_pass_trains_it_with_the_rest() -> None:
     log.append(world())
     fitted = fit(Workspace(Path(), raw), log)
     assert fitted.parts["words"].config["model"] == "lstm"
-    state = folded(fitted.events)
+    state = folded(fitted.replay.events)
     assert len(found(served(fitted.parts["words"], state), state, "rocket")) == 10

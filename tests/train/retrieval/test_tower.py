@@ -45,7 +45,7 @@ def learned(block: Mapping[str, Any]) -> tuple[Part, State]:
     log.append(tastes(N_USERS, N_ITEMS))
     fitted = fit(workspace(block), log)
     state = State()
-    state.fold(fitted.events)
+    state.fold(fitted.replay.events)
     return fitted.parts["model"], state
 
 

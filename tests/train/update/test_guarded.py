@@ -18,7 +18,7 @@ from feedmill.samples.guard import GuardConfig, Stretch, Verdict, quarantined
 from feedmill.samples.guard.by_hand import orders
 from feedmill.samples.guard.verdict import tell
 from feedmill.samples.positives import PositivesConfig
-from feedmill.state import State
+from feedmill.state import Replay, State
 from feedmill.train.learned import Learned
 from feedmill.train.update.config import NightlyConfig
 from feedmill.train.update.guarded import Guarded, is_clean
@@ -171,7 +171,9 @@ def test_a_night_leaves_a_stretch_out(world: UpdateWorld, tmp_path: Path) -> Non
     for name, verdict in (("well", quarantine()), ("ill", Verdict(0, None, False, stretches))):
         tell(tmp_path / name, verdict, None)
     said = (world.artifact.parts, world.offset, since(world.offset, SamplesConfig(), 0), NightlyConfig(), 0)
-    nights = [Continued(Workspace(tmp_path / name, RAW), world.events, *said) for name in ("well", "ill")]
+    nights = [
+        Continued(Workspace(tmp_path / name, RAW), Replay(world.events, State()), *said) for name in ("well", "ill")
+    ]
     every, some = (night.samples(SamplesConfig())[0] for night in nights)
     inside = quarantined(stretches, every.probe.time_ms)
     assert inside.sum() == nights[1].n_left_out == 50
@@ -185,9 +187,9 @@ def test_a_night_leaves_a_stretch_out(world: UpdateWorld, tmp_path: Path) -> Non
 def test_training_from_nothing_leaves_it_out_too(world: UpdateWorld, tmp_path: Path) -> None:
     stretch = Stretch(int(world.samples.probe.time_ms[0]), 0)
     (tmp_path / "samples").mkdir()
-    plain = Learned(Workspace(tmp_path, RAW), world.events, world.events, 0)
+    plain = Learned(Workspace(tmp_path, RAW), Replay(world.events, State()), world.events, 0)
     tell(tmp_path, Verdict(0, None, True, [stretch]), None)
-    careful = Learned(Workspace(tmp_path, RAW), world.events, world.events, 0)
+    careful = Learned(Workspace(tmp_path, RAW), Replay(world.events, State()), world.events, 0)
     for every, some in (
         [of.samples(SamplesConfig(min_positives=1))[0].probe for of in (plain, careful)],
         [of.positives(PositivesConfig()).probe for of in (plain, careful)],

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from feedmill.core.events import EventBatch, Kind
 from feedmill.samples import SamplesConfig
 from feedmill.samples.joiner import JoinConfig, Joiner
-from feedmill.state import State
+from feedmill.state import Replay, State
 from feedmill.train.update.joined import joined
 from feedmill.train.update.source import since
 from worlds import START_MS, click
@@ -33,8 +33,8 @@ def test_the_joiners_samples_are_the_logs_rows() -> None:
     state.fold(events)
     table = Joiner(JoinConfig()).feed(events, 0).samples
     table = table.filter(pc.field("is_complete"))
-    got = joined(table)(events, state)
-    expected = since(0, SamplesConfig(window_s=3600.0), 0)(events, state)
+    got = joined(table)(Replay(events, State()), state)
+    expected = since(0, SamplesConfig(window_s=3600.0), 0)(Replay(events, State()), state)
     n, first = len(got), len(got.probe)
     assert n > 90
     np.testing.assert_array_equal(got.probe.at, expected.probe.at[:first])
@@ -54,5 +54,5 @@ def test_a_label_that_is_not_final_is_not_known() -> None:
     table = Joiner(JoinConfig()).feed(events, 0).samples.filter(pc.field("is_complete"))
     at = table.schema.get_field_index("like")
     blank = pa.nulls(len(table), table.schema.field(at).type)
-    got = joined(table.set_column(at, table.schema.field(at), blank))(events, state)
+    got = joined(table.set_column(at, table.schema.field(at), blank))(Replay(events, State()), state)
     assert not got.mask[:, got.heads.index("like")].any()

@@ -19,7 +19,7 @@ from feedmill.publish import delta as deltas
 from feedmill.publish import load, write
 from feedmill.retrieval.vector import encoder_of
 from feedmill.samples import SamplesConfig
-from feedmill.state import State
+from feedmill.state import Replay, State
 from feedmill.train import Fitted, fit
 from feedmill.train.update.incremental import Incremental
 from feedmill.train.update.nightly import Night, nightly
@@ -59,6 +59,7 @@ def world() -> tuple[EventBatch, int]:
 
 
 EVENTS, N = world()
+LOG = Replay(EVENTS, State())
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +71,7 @@ def base() -> Fitted:
 
 @pytest.fixture(scope="module")
 def night(base: Fitted) -> Night:
-    return nightly(WORKSPACE, base.parts, N, EVENTS)
+    return nightly(WORKSPACE, base.parts, N, LOG)
 
 
 @pytest.fixture(scope="module")
@@ -124,22 +125,22 @@ def test_who_is_new_has_a_row_and_who_is_to_come_too(night: Night, state: State)
 
 
 def test_the_same_night_gives_the_same_bytes(base: Fitted, night: Night, tmp_path: Path) -> None:
-    again = nightly(WORKSPACE, base.parts, N, EVENTS)
+    again = nightly(WORKSPACE, base.parts, N, LOG)
     assert write(tmp_path, again.parts, again.about) == write(tmp_path, night.parts, night.about)
 
 
 def test_nothing_new_is_no_night(base: Fitted) -> None:
     with pytest.raises(DataError, match="requests since"):
-        nightly(WORKSPACE, base.parts, len(EVENTS), EVENTS)
+        nightly(WORKSPACE, base.parts, len(EVENTS), LOG)
 
 
 def test_a_model_that_the_last_version_lacks_is_trained_first(base: Fitted) -> None:
     for name in ("rank", "two_tower"):
         with pytest.raises(ArtifactError, match=f'no part "{name}"'):
-            nightly(WORKSPACE, {k: v for k, v in base.parts.items() if k != name}, N, EVENTS)
+            nightly(WORKSPACE, {k: v for k, v in base.parts.items() if k != name}, N, LOG)
     other = Workspace(Path(), {**RAW, "rank": {"kind": "gbdt_lr"}})
     with pytest.raises(ArtifactError, match="gbdt_lr"):
-        nightly(other, base.parts, N, EVENTS)
+        nightly(other, base.parts, N, LOG)
 
 
 def test_a_served_graph_takes_up_a_delta_as_if_it_had_been_published(base: Fitted, tmp_path: Path) -> None:
@@ -174,3 +175,26 @@ def test_a_served_graph_takes_up_a_delta_as_if_it_had_been_published(base: Fitte
     published = calibrated(Graph(part, state), part, state)
     np.testing.assert_allclose(graph.score(user, items), published.score(user, items), atol=1e-6)
     np.testing.assert_allclose(encode(user), encoder_of(other.part("two_tower"), state)(user), atol=1e-6)
+
+
+def test_it_learns_the_same_from_what_is_left_of_a_log(base: Fitted) -> None:
+    """Events from before the base's last are needed by nobody but counting channels: the state has what they made."""
+    at = Workspace(Path(), {**RAW, "update": {"nightly": {"learning_rate": 0.5, "room_share": 0.5}}})
+    before = State()
+    before.fold(EVENTS[: N // 2])
+    whole, left = (nightly(at, base.parts, N, log) for log in (LOG, Replay(EVENTS[N // 2 :], before)))
+    assert left.about == whole.about | {"from_ms": int(EVENTS[N // 2 :].numpy("time_ms").min())}
+    assert left.about["offset"] == len(EVENTS)
+    assert (left.new, left.base) == (whole.new, whole.base)
+    assert left.parts["rank"].arrays.keys() == whole.parts["rank"].arrays.keys()
+    for name, array in left.parts["rank"].arrays.items():
+        np.testing.assert_array_equal(array, whole.parts["rank"].arrays[name])
+    assert (left.parts["rank"].arrays["weights"] != base.parts["rank"].arrays["weights"]).any()
+
+
+def test_where_the_log_starts_after_the_last_version_it_goes_on_from_there(base: Fitted) -> None:
+    before = State()
+    before.fold(EVENTS[: N + 30])
+    late = nightly(WORKSPACE, base.parts, N, Replay(EVENTS[N + 30 :], before))
+    assert late.about["from_offset"] == N + 30
+    assert late.about["offset"] == len(EVENTS)

@@ -9,7 +9,7 @@ import numpy as np
 from feedmill.core.events import EventBatch, Kind
 from feedmill.log.memory import MemoryLog
 from feedmill.samples import SamplesConfig, sample
-from feedmill.state import State, StateConfig
+from feedmill.state import Replay, State, StateConfig
 from feedmill.train.update.source import Follower, since, state_before
 from shown_worlds import impressions
 from worlds import START_MS, click
@@ -69,9 +69,9 @@ def test_a_night_begins_at_an_offset() -> None:
     events, _ = impressions(n=200, n_users=8, n_items=6)
     state = State()
     state.fold(events)
-    rows = since(120, CONFIG, 0, ("click", "share"))(events, state)
+    rows = since(120, CONFIG, 0, ("click", "share"))(Replay(events, State()), state)
     assert rows.probe.at.min() >= 120
-    every = since(0, CONFIG, 0)(events, state)
+    every = since(0, CONFIG, 0)(Replay(events, State()), state)
     assert len(rows) == int((every.probe.at[every.probe.request_of] >= 120).sum())
     assert {"click", "share"} <= set(rows.heads)
 

@@ -61,18 +61,18 @@ def of_workspace(at: Workspace) -> Watched:
         DataError: the log has no watch events.
         LogError: it cannot be read.
     """
-    from feedmill.log.whole import read_workspace
     from feedmill.samples.watch_seconds import WATCH_HEAD
-    from feedmill.state import State, StateConfig
+    from feedmill.state import Replay
 
-    events = read_workspace(at)
+    replay = Replay.of_workspace(at)
+    events = replay.events
     if not (events.numpy("kind") == Kind.WATCH).any():
         raise DataError(
             f"{len(events):,} events, none of kind watch",
             "watch events, whose value is the seconds watched",
             "ingest a log that has them, or name a CSV file with --data",
         )
-    state = State(at.section("state", StateConfig))
+    state = replay.state()
     state.fold(events)
     duration = state.catalogue.duration_s
     if not (events.numpy("kind") == Kind.IMPRESSION).any():

@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from feedmill.core.events import EventBatch
 from feedmill.core.workspace import Workspace
 from feedmill.rerank.finish_length import finish_lengths, fit_finish_length
 from feedmill.rerank.fusion import FINISH, FusionConfig
 from feedmill.rerank.fusion_search import Logged, target_of
 from feedmill.samples.watch_seconds import WATCH_HEAD
+from feedmill.state import Replay
 from feedmill.train.rank.later import later_rows
 
 
@@ -24,7 +24,7 @@ class FusionRows(NamedTuple):
     told: str
 
 
-def fusion_rows(workspace: Workspace, events: EventBatch, worth: Mapping[str, float], seed: int) -> FusionRows:
+def fusion_rows(workspace: Workspace, replay: Replay, worth: Mapping[str, float], seed: int) -> FusionRows:
     """A ranker trained on the older three quarters of the training side, and its word on the impressions after them.
 
     The test of the configured split is not touched.
@@ -36,7 +36,7 @@ def fusion_rows(workspace: Workspace, events: EventBatch, worth: Mapping[str, fl
         ConfigError: there is no ranker, or the target names no label.
         DataError: the log has no impressions after the cut, or too little to train on.
     """
-    later = later_rows(workspace, events, seed)
+    later = later_rows(workspace, replay, seed)
     probs, samples = later.probs, later.samples
     if workspace.section("rerank.fusion", FusionConfig).finish == "length_adjusted" and FINISH in later.heads:
         curve = fit_finish_length(later.earlier, later.state)

@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 
 from feedmill.core.batches import SampleBatch
 from feedmill.core.errors import ConfigError, DataError
-from feedmill.core.events import EventBatch, Kind
+from feedmill.core.events import Kind
 from feedmill.core.workspace import Workspace
 from feedmill.features.served.logged import served_scores
 from feedmill.samples import SamplesConfig, sample, split
 from feedmill.samples.down_sampling import taken
 from feedmill.samples.rows import as_shown
 from feedmill.samples.splits import EvaluateConfig
-from feedmill.state import Probed, State
+from feedmill.state import Probed, Replay, State
 from feedmill.train.learned import Learned
 from feedmill.train.plans import Plans
 from feedmill.train.rank.ranking import fit_ranking
@@ -49,7 +49,7 @@ class Later(NamedTuple):
         return f"{n} impressions of the training side, after all that their ranker learned from"
 
 
-def later_rows(workspace: Workspace, events: EventBatch, seed: int) -> Later:
+def later_rows(workspace: Workspace, replay: Replay, seed: int) -> Later:
     """A ranker trained on the older three quarters of the training side, and its word on the impressions after them.
 
     The test of the configured split is not touched.
@@ -61,8 +61,8 @@ def later_rows(workspace: Workspace, events: EventBatch, seed: int) -> Later:
     plans = Plans.of(workspace)
     if plans.rank is None:
         raise ConfigError('rank.kind = "none"', "a ranker", "remove it from feedmill.toml")
-    held = split(events, workspace.section("evaluate", EvaluateConfig))
-    training = events.take(np.flatnonzero(held.train))
+    held = split(replay.events, workspace.section("evaluate", EvaluateConfig))
+    training = replay.events.take(np.flatnonzero(held.train))
     if not (training.numpy("kind") == Kind.IMPRESSION).any():
         raise DataError(
             "a log without impressions",
@@ -71,8 +71,8 @@ def later_rows(workspace: Workspace, events: EventBatch, seed: int) -> Later:
         )
     cut = split(training, EvaluateConfig(split="global_time", share=LATER_SHARE))
     learned = training.take(np.flatnonzero(cut.train))
-    part = fit_ranking(plans.rank, Learned(workspace, events, learned, seed))[0]["rank"]
-    whole = Learned(workspace, events, training, seed)
+    part = fit_ranking(plans.rank, Learned(workspace, replay, learned, seed))[0]["rank"]
+    whole = Learned(workspace, replay, training, seed)
     config = as_shown(workspace.section("samples", SamplesConfig, drop=["interest", "join", "guard"]))
     samples, _ = sample(training, whole.state, config, seed)
     is_later = samples.probe.time_ms[samples.probe.request_of] > int(learned.numpy("time_ms").max())

@@ -22,7 +22,7 @@ from feedmill.retrieval.merge import MERGE_PART, MergeConfig, merge, scaled
 from feedmill.retrieval.weights import fit_weights
 from feedmill.samples import Split, split
 from feedmill.samples.splits import EvaluateConfig
-from feedmill.state import State, StateConfig
+from feedmill.state import Replay, State
 
 LIMIT = 200  # items of a channel whose block does not say
 Refit = Callable[[EventBatch], Mapping[str, Part]]  # training events -> a part for each channel
@@ -39,7 +39,7 @@ class Question(NamedTuple):
 def learn_merge(
     workspace: Workspace,
     channels: Sequence[Component[Any]],
-    events: EventBatch,
+    replay: Replay,
     training: EventBatch,
     refit: Refit,
     seed: int,
@@ -48,7 +48,7 @@ def learn_merge(
 
     Args:
         channels: of the config; ``own["limit"]`` as it is served.
-        events: the whole log, whose rows the parts know.
+        replay: the whole log, whose rows the parts know.
         training: the training side of it.
 
     Raises:
@@ -60,8 +60,7 @@ def learn_merge(
     held = split(training, EvaluateConfig())
     earlier = training.take(np.flatnonzero(held.train))
     parts = refit(earlier)
-    state = State(workspace.section("state", StateConfig))
-    state.register(events)
+    state = replay.state()
     state.fold(earlier)
     asked = questions(training, held, state, config.max_users, seed)
     opened = [(c.cls(c.name, c.config, parts[c.name], state), int(c.own.get("limit", LIMIT))) for c in channels]

@@ -8,16 +8,16 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from feedmill.core.batches import Floats, Mask, ProbeBatch, SampleBatch
-from feedmill.core.events import EventBatch
 from feedmill.samples.rows import HEADS
 from feedmill.samples.splits import asked_at
 from feedmill.samples.watch_seconds import WATCH_HEAD
-from feedmill.state import State
+from feedmill.state import Replay, State
 from feedmill.train.update.source import Source
 
 
 def joined(table: pa.Table) -> Source:
-    """Samples of the joiner, one row for each impression, as ``samples.joiner.parts.read_day`` has them.
+    """Samples of the joiner, one row for each impression that the log still has, as ``samples.joiner.parts.read_day``
+    has them.
 
     What is to be kept from learning (a stretch in quarantine) is left out of the table.
 
@@ -26,11 +26,13 @@ def joined(table: pa.Table) -> Source:
             feedback, and ``watch_s`` where seconds are joined.
     """
 
-    def rows(events: EventBatch, state: State) -> SampleBatch:
+    def rows(replay: Replay, state: State) -> SampleBatch:
         frame = pl.from_arrow(table)
         assert isinstance(frame, pl.DataFrame)
-        asked = asked_at(events)[frame["offset"].to_numpy()]
-        order = np.lexsort((frame["offset"].to_numpy(), asked))
+        frame = frame.filter(pl.col("offset") >= replay.start)
+        events, place = replay.events, frame["offset"].to_numpy() - replay.start
+        asked = asked_at(events)[place]
+        order = np.lexsort((place, asked))
         frame = frame[order]
         at, first, request_of = np.unique(asked[order], return_index=True, return_inverse=True)
         user = state.users.rows(frame["user_id"].to_arrow())

@@ -1,8 +1,8 @@
 """The full pass of a night: every model goes on over the samples that came since, and a whole version comes out.
 
 It starts from the last full version, never from rows that moved in between: those are a shortcut that the pass makes
-good with the dense layers free. Counting channels count the whole log anew, which is cheap and exact; so do trees,
-matrix completion and text models. The weights of the merge stay.
+good with the dense layers free. Counting channels count anew all that the log has, which is cheap and exact; so do
+trees, matrix completion and text models. The weights of the merge stay.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from feedmill.core.batches import Part, SampleBatch
 from feedmill.core.errors import ArtifactError, DataError
-from feedmill.core.events import EventBatch
 from feedmill.core.workspace import Workspace
 from feedmill.features import FeaturesConfig, FeatureSpec
 from feedmill.features import fit as fit_features
@@ -29,7 +28,7 @@ from feedmill.samples import SamplesConfig, split
 from feedmill.samples.down_sampling import taken
 from feedmill.samples.positives import Positives, PositivesConfig
 from feedmill.samples.splits import EvaluateConfig
-from feedmill.state import Probed
+from feedmill.state import Probed, Replay
 from feedmill.train.config import Fitting, TowerPlan, TrainConfig
 from feedmill.train.fit import about_of
 from feedmill.train.learned import Learned
@@ -54,14 +53,14 @@ class Night:
     about: dict[str, Any]
     new: dict[str, Any]
     base: dict[str, Any]
-    events: EventBatch
+    replay: Replay
 
 
 def nightly(
     workspace: Workspace,
     base: Mapping[str, Part],
     offset: int,
-    events: EventBatch,
+    replay: Replay,
     source: Source | None = None,
 ) -> Night:
     """One pass over what came after ``offset``, from the parts of the last full version.
@@ -69,7 +68,7 @@ def nightly(
     Args:
         base: its parts.
         offset: of the log, up to which it has learned; positives of retrieval models count from there.
-        events: the whole log.
+        replay: the whole log.
         source: samples of the ranker; None = the log's rows since ``offset``, or all of them for trees, which are grown
             anew.
 
@@ -88,9 +87,10 @@ def nightly(
         begin = 0 if plans.rank is not None and plans.rank.chosen.kind == TREES_KIND else offset
         own = workspace.section("samples", SamplesConfig, drop=["interest", "join", "guard"])
         source = since(begin, own, seed, heads)
-    learned = Continued(workspace, events, base, offset, source, config, seed)
-    held = split(events, EvaluateConfig(split="none"))
-    about = about_of(events, held, learned.state, seed) | {"from_offset": offset, "left_out": learned.n_left_out}
+    learned = Continued(workspace, replay, base, offset, source, config, seed)
+    held = split(replay.events, EvaluateConfig(split="none"))
+    about = about_of(replay, held, learned.state, seed)
+    about |= {"from_offset": max(offset, replay.start), "left_out": learned.n_left_out}
     parts = learned.channels(plans)
     new: dict[str, Any] = {}
     old: dict[str, Any] = {}
@@ -101,7 +101,7 @@ def nightly(
         old = learned.measured(base[RANK])
     if MERGE_PART in base:
         parts[MERGE_PART] = base[MERGE_PART]
-    return Night(parts, about, new, old, events)
+    return Night(parts, about, new, old, replay)
 
 
 class Continued(Learned):
@@ -119,20 +119,20 @@ class Continued(Learned):
     def __init__(
         self,
         workspace: Workspace,
-        events: EventBatch,
+        replay: Replay,
         base: Mapping[str, Part],
         offset: int,
         source: Source,
         config: NightlyConfig,
         seed: int,
     ) -> None:
-        super().__init__(workspace, events, events, seed)
+        super().__init__(workspace, replay, replay.events, seed)
         self._base, self._offset, self._config = base, offset, config
         self._grown: dict[str, Grown] = {}
-        found = source(events, self.state)
+        found = source(replay, self.state)
         everything = self._healthy(found)
         self.n_left_out = len(found) - len(everything)
-        n, n_new = len(everything.probe), int((everything.probe.at >= offset).sum())
+        n, n_new = len(everything.probe), int((everything.probe.at + replay.start >= offset).sum())
         n_held = max(round(n_new * config.hold_share), 1)
         if n_new <= n_held:
             raise DataError(f"{n_new} requests since offset {offset:,}", "enough to learn from", "wait for more events")
@@ -152,7 +152,7 @@ class Continued(Learned):
     def positives(self, config: PositivesConfig) -> Positives:
         """What was chosen in the new part, by users as they were then."""
         chosen = super().positives(config)
-        new = chosen.probe.at >= self._offset
+        new = chosen.probe.at + self.replay.start >= self._offset
         if not new.any():
             raise NothingNew("no positives", f"some since offset {self._offset:,}")
         return chosen.taken(new)

@@ -18,10 +18,10 @@ from feedmill.log.whole import CHUNK
 from feedmill.samples import SamplesConfig, sample
 from feedmill.samples.down_sampling import taken
 from feedmill.samples.watch_seconds import WATCH_HEAD
-from feedmill.state import Probed, State, StateConfig
+from feedmill.state import Probed, Replay, State, StateConfig
 
-Source = Callable[[EventBatch, State], SampleBatch]
-"""The whole log and a state that has folded it -> what a night learns from, probes addressed by position in the log."""
+Source = Callable[[Replay, State], SampleBatch]
+"""The whole log and a state that has folded it -> what a night learns from, probes addressed by place in its events."""
 
 
 def since(offset: int, config: SamplesConfig, seed: int, heads: Sequence[str] = ()) -> Source:
@@ -31,9 +31,9 @@ def since(offset: int, config: SamplesConfig, seed: int, heads: Sequence[str] = 
         heads: that there shall be, beside those that the log has positives of.
     """
 
-    def rows(events: EventBatch, state: State) -> SampleBatch:
-        samples = drawn(events, state, config, seed, heads)
-        return taken(samples, samples.probe.at[samples.probe.request_of] >= offset)
+    def rows(replay: Replay, state: State) -> SampleBatch:
+        samples = drawn(replay.events, state, config, seed, heads)
+        return taken(samples, samples.probe.at[samples.probe.request_of] + replay.start >= offset)
 
     return rows
 

@@ -83,7 +83,7 @@ def joined(source: Stream, plan: Plan) -> Live:
     from feedmill.samples.guard import GuardConfig
     from feedmill.samples.guard.watch import Watch
     from feedmill.samples.joiner import JoinConfig, Joiner
-    from feedmill.state import State
+    from feedmill.state import Replay, State
     from feedmill.train.update.joined import joined as as_samples
 
     at = Workspace(Path(), RAW)
@@ -99,7 +99,7 @@ def joined(source: Stream, plan: Plan) -> Live:
         verdicts.append(watch.verdict())
     state = State()
     state.register(source.events)
-    samples = as_samples(pa.concat_tables(tables))(source.events, state)
+    samples = as_samples(pa.concat_tables(tables))(Replay(source.events, State()), state)
     probed = state.fold(source.events, samples.probe)
     assert probed is not None
     known = samples.probe.request_of[np.array(closed) - 1] + 1  # they close in order, request by request

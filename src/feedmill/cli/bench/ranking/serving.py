@@ -22,7 +22,7 @@ from feedmill.metrics.intervals import bootstrap
 from feedmill.metrics.rows import BenchRow
 
 if TYPE_CHECKING:
-    from feedmill.state import State
+    from feedmill.state import Replay, State
 
 TOP, KEPT, N_CANDIDATES, N_RANKED = 50, 300, 2000, 300
 SIZES: dict[str, dict[str, Any]] = {
@@ -73,7 +73,7 @@ def fitted(quick: bool, seed: int = 0) -> Fitted:
     }
     events = world(1000 if quick else 1500, 20_000, 40, seed)
     workspace = Workspace(Path(), raw)
-    learned = Learned(workspace, events, events, seed)
+    learned = Learned(workspace, Replay(events, State()), events, seed)
     samples, _ = sample(events, learned.state, SamplesConfig(n_negatives=4), seed)
     probed = learned.then(samples.probe)
     spec, arrays = fit_features.fit(FeaturesConfig(), learned.state, probed)

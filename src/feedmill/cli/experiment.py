@@ -51,7 +51,7 @@ def assign(user: Annotated[str, typer.Argument(help="A user id.")], folder: Dir 
 def create(
     name: Name,
     source: Annotated[
-        Path | None, typer.Option("--from", help="A TOML file with layer and arms; else [experiments.defined.NAME].")
+        Path | None, typer.Option("--from", help="A TOML file with layer and arms; else experiments.defined.NAME.")
     ] = None,
     folder: Dir = HERE,
     settings: Set = None,

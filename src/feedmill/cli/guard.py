@@ -70,7 +70,7 @@ def quarantine(
 ) -> None:
     """Leave out what was shown from FROM to TO; what has been learned from it is undone by the next update.
 
-    A time without a zone is in that of [samples.join] timezone.
+    A time without a zone is in samples.join.timezone.
     """
     from feedmill.samples.guard.by_hand import Order
     from feedmill.samples.joiner import JoinConfig

@@ -30,7 +30,7 @@ def join(
         bool, typer.Option("--again", help="Forget what was joined before, and start where the log begins.")
     ] = False,
 ) -> None:
-    """Join feedback to impressions by [samples.join], from the last checkpoint on; samples go to samples/day=…/.
+    """Join feedback to impressions by samples.join.windows, from the last checkpoint on; samples go to samples/day=…/.
 
     It may be stopped at any moment: the same command goes on, and the files are the same.
     """

@@ -90,7 +90,7 @@ def verify(folder: Dir = HERE) -> None:
 @models_app.command()
 def gc(
     folder: Dir = HERE,
-    keep: Annotated[int | None, typer.Option("--keep", min=0, help="Newest versions; default [publish] keep.")] = None,
+    keep: Annotated[int | None, typer.Option("--keep", min=0, help="Newest versions; default publish.keep.")] = None,
     pin: Annotated[list[str] | None, typer.Option("--pin", help="A version that stays; may be repeated.")] = None,
 ) -> None:
     """Remove old versions; the current one, the one before it, canaries and what is being published stay."""

@@ -33,7 +33,7 @@ def features(
     top: Annotated[int, typer.Option(min=0, help="Lines to print, the most drifted first; 0 = all.")] = 40,
     json: Json = None,
 ) -> None:
-    """How much each feature of [features] says, and how it drifted from the earlier to the later part of the log."""
+    """How much each feature says, and how it drifted from the earlier to the later part of the log."""
     writable(json)
     lines, what = run(workspace(folder, settings), at, rows)
     show.out.print(table(lines[: top or None], f"{what}; {len(lines)} features, the most drifted first"))
@@ -55,7 +55,7 @@ def ranking(
 ) -> None:
     """Where the ranker is right and where not, bucket by bucket: AUC, normalised entropy, calibration.
 
-    Trains [rank] on the older three quarters of the training side, and asks it about the impressions after that.
+    Trains a ranker on the older three quarters of the training side, and asks it about the impressions after that.
     """
     from feedmill.cli.report_ranking import report_ranking
 
@@ -183,7 +183,7 @@ def join(
     json: Json = None,
     out: Annotated[Path | None, typer.Option("--out", help="Also a folder for index.html and its picture.")] = None,
 ) -> None:
-    """How much of each kind of feedback arrives after w, to choose [samples.join], and what the windows make of it."""
+    """How much of each kind of feedback arrives after w, to choose samples.join.windows, and what they make of it."""
     from feedmill.cli.report_join import report_join
 
     writable(json)

@@ -16,7 +16,7 @@ def run(
     nightly: Annotated[bool, typer.Option("--nightly", help="With --once: the full update too.")] = False,
     json_logs: Annotated[bool, typer.Option("--json-logs", help="A JSON object a line.")] = False,
 ) -> None:
-    """Serve, join, learn and publish on schedule ([run]), until Ctrl-C; each part also runs alone."""
+    """Serve, join, learn and publish on schedule, until Ctrl-C; each part also runs alone."""
     from feedmill.cli.group.config import RunConfig, zone
     from feedmill.cli.group.lines import INFO, Lines
     from feedmill.cli.group.supervisor import ME, Supervisor

@@ -40,7 +40,10 @@ def traced(module: nn.Module, tensors: tuple[torch.Tensor, ...], names: list[str
     finally:
         exporter.setLevel(level)
     assert program is not None  # only with f=... is there nothing to return
-    proto: bytes = program.model_proto.SerializeToString()
+    model = program.model_proto
+    for node in [*model.graph.node, *(n for f in model.functions for n in f.node)]:
+        del node.metadata_props[:]  # where in the source it was traced: paths of this machine, and no part of the model
+    proto: bytes = model.SerializeToString()
     return proto
 
 

@@ -14,9 +14,10 @@ import pytest
 from cli.conftest import Run
 from feedmill.cli.life.remains import remains
 from feedmill.core.batches import Part
+from feedmill.core.clock import rng
 from feedmill.core.errors import ConfigError
 from feedmill.core.events import EventBatch, Kind
-from feedmill.core.request import Trace
+from feedmill.core.request import FeedItem, Trace
 from feedmill.core.workspace import Workspace
 from feedmill.log.sqlite import SqliteLog
 from feedmill.log.traces import open_to_write, read_traces
@@ -142,10 +143,22 @@ def test_a_stop_between_the_log_and_its_copies_is_made_up_for(shop: Workspace, r
 
 
 def test_short_ids_are_found_as_words_only(shop: Workspace) -> None:
-    (shop.path / "notes.bin").write_bytes(b"u17 a7\x007\x00")
+    (shop.path / "notes.bin").write_bytes(b"user_id 17, user_id a7, user_id 7, and so on")
     assert [(r.path.name, r.n) for r in remains(shop, "7") if r.path.name == "notes.bin"] == [("notes.bin", 1)]
+    (shop.path / "notes.bin").write_bytes(b"x" * ((1 << 24) - 5) + b" user_id 7, and so on" + b"x")
+    assert [r.n for r in remains(shop, "7") if r.path.name == "notes.bin"] == [1], "also where two reads meet"
     (shop.path / "large.bin").write_bytes(b"x" * ((1 << 24) - 5) + ANNA.encode() + b"x")
     assert [r.n for r in remains(shop, ANNA) if r.path.name == "large.bin"] == [1], "also where two reads meet"
+
+
+def test_an_item_a_number_and_chance_are_no_short_id(shop: Workspace) -> None:
+    (shop.path / "weights.bin").write_bytes(rng(0, "weights").bytes(1 << 20))
+    assert remains(shop, "i3") == [], "an item of the log, of samples and of the catalogue"
+    with closing(open_to_write(shop.traces)) as traces:
+        item = FeedItem(item_id="42", title="", position=42, value=42.0, channels={}, scores={}, why="ranked 42nd")
+        write_traces(traces, [Trace(request_id="r", user_id="ben", time_ms=42, items=[item])], keep=100)
+    assert [r.where for r in remains(shop, "42") if r.path == shop.traces] == []
+    assert [r.n for r in remains(shop, "ben") if r.path == shop.traces] == [11]
 
 
 def test_other_logs_say_what_to_do(tmp_path: Path, run: Run) -> None:

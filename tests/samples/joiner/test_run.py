@@ -159,6 +159,23 @@ def test_a_damaged_checkpoint_is_passed_over_and_said(tmp_path: Path, whole: dic
     assert stored(tmp_path) == whole
 
 
+def test_who_follows_says_at_once_that_a_checkpoint_is_damaged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    at = workspace(tmp_path, 5500)
+    run(at)
+    append(tmp_path, 5500, N)
+    newest = checkpoint.stored(tmp_path / "samples" / "checkpoints")[0]
+    newest.write_bytes(newest.read_bytes()[:-50])
+
+    def stop(_: pa.Table) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(at, stop, until_end=False)
+    assert [r.levelname for r in caplog.records if "not what was written" in r.message] == ["WARNING"]
+
+
 def test_other_windows_and_other_logs_are_refused_until_asked(tmp_path: Path) -> None:
     at = workspace(tmp_path)
     run(at)

@@ -148,7 +148,8 @@ class Supervisor:
             while slot.child is not None and self._n_signals < 2 and (left := until - monotonic()) > 0:
                 self._hear(left)
             if slot.child is not None:
-                self._lines.say(slot.name, WARNING, f"did not end within {self._config.grace_s:g} s: killed")
+                why = "a second signal" if self._n_signals > 1 else f"did not end within {self._config.grace_s:g} s"
+                self._lines.say(slot.name, WARNING, f"{why}: killed")
                 slot.child.kill()
             while slot.child is not None:
                 self._hear(BEAT_S)

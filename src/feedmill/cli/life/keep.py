@@ -69,7 +69,7 @@ def compact(folder: Dir = HERE) -> None:
 def export(
     out: Annotated[Path, typer.Option("--out", help="A new folder.")],
     folder: Dir = HERE,
-    zone: Annotated[str, typer.Option("--timezone", help="Default: that of [samples.join].")] = "",
+    zone: Annotated[str, typer.Option("--timezone", help="Default: samples.join.timezone.")] = "",
 ) -> None:
     """Write every event as Parquet by day, with its offset."""
     from feedmill.log.export import export as run

@@ -16,14 +16,16 @@ import pyarrow.parquet as pq
 
 from feedmill.core.errors import FeedmillError
 from feedmill.core.progress import progress
-from feedmill.core.request import to_json
+from feedmill.core.request import Trace, to_json
 from feedmill.core.workspace import Workspace
 from feedmill.log.sqlite import SqliteLog
 from feedmill.log.traces import read_traces
 from feedmill.samples.joiner import checkpoint
 from feedmill.state.found import is_named
 
-LONG = 6  # characters from which an id among other letters is no chance
+LONG = 6  # characters from which an id is no chance, wherever it stands; a shorter one may be a number, or an item's id
+AROUND = 8  # readable characters on either side that tell a short id from compressed bytes
+ITEMS, ITEM = "items.arrow", "item_id"  # a snapshot's table of items, and the column of them
 TEXTS = (".json", ".jsonl", ".toml")  # where an id has an end: one that goes on is another
 _READ = 1 << 24  # bytes of a file at a time
 
@@ -37,7 +39,8 @@ class Remains(NamedTuple):
 
 
 def remains(at: Workspace, user_id: str) -> list[Remains]:
-    """Every place, files in order. Ids of fewer than ``LONG`` characters count where they stand as a word of their own.
+    """Every place, files in order. Ids of fewer than ``LONG`` characters count where they stand as a word in text,
+    and not as the id of an item.
 
     Raises:
         FeedmillError, OSError: a file cannot be read; nothing is proved then.
@@ -55,9 +58,11 @@ def _in(at: Workspace, path: Path, user_id: str) -> Iterator[tuple[str, int]]:
     if path == at.log:
         yield from _in_log(path, user_id)
     elif path == at.traces:
-        yield "traces", sum(is_named(user_id, to_json(t).decode()) for t in read_traces(path))
+        yield "traces", sum(is_named(user_id, _told(t, user_id)) for t in read_traces(path))
     elif path.suffix == ".parquet":
         yield "rows", _in_table(pq.read_table(path, partitioning=None), user_id)
+        return
+    elif path.name == ITEMS and len(user_id) < LONG:
         return
     elif path.suffix == ".arrow":
         with pa.OSFile(str(path), "rb") as source:
@@ -89,7 +94,8 @@ def _in_table(table: pa.Table, user_id: str) -> int:
     """Rows that name the id in any column of text."""
     named = np.zeros(table.num_rows, np.bool_)
     for k, field in enumerate(table.schema):
-        if pa.types.is_string(field.type) or pa.types.is_large_string(field.type):
+        is_text = pa.types.is_string(field.type) or pa.types.is_large_string(field.type)
+        if is_text and (field.name != ITEM or len(user_id) >= LONG):
             column = table.column(k)
             some = np.flatnonzero(pc.fill_null(pc.match_substring(column, user_id), False).to_numpy())
             texts = column.take(pa.array(some)).to_pylist()
@@ -97,16 +103,25 @@ def _in_table(table: pa.Table, user_id: str) -> int:
     return int(named.sum())
 
 
+def _told(trace: Trace, user_id: str) -> str:
+    """What a trace says; without items and numbers where the id may be one of these."""
+    return to_json(trace).decode() if len(user_id) >= LONG else f"{trace.user_id} {trace.request_id}"
+
+
 def _in_bytes(path: Path, user_id: str) -> int:
-    raw = re.escape(user_id.encode())
-    is_plain = len(user_id) >= LONG and path.suffix not in TEXTS
-    pattern = re.compile(raw if is_plain else rb"(?<![0-9A-Za-z])" + raw + rb"(?![0-9A-Za-z])")
+    raw, around = re.escape(user_id.encode()), 0
+    if len(user_id) < LONG or path.suffix in TEXTS:
+        raw = rb"(?<![0-9A-Za-z])" + raw + rb"(?![0-9A-Za-z])"
+    if len(user_id) < LONG and path.suffix not in TEXTS:
+        around = AROUND
+        raw = rb"(?<=[\t\n\r -~]{%d})%b(?=[\t\n\r -~]{%d})" % (around, raw, around)
+    pattern = re.compile(raw)
     n, tail = 0, b""
     with path.open("rb") as file:
         while piece := file.read(_READ):
             data = tail + piece
-            n += sum(1 for m in pattern.finditer(data) if m.end() > len(tail))
-            tail = data[-len(user_id.encode()) - 1 :]
+            n += sum(1 for m in pattern.finditer(data) if m.end() + around > len(tail))
+            tail = data[-len(user_id.encode()) - 2 * around - 1 :]
     return n
 
 

@@ -68,7 +68,7 @@ def verdict_of(workspace: Workspace) -> Verdict | None:
     except FileNotFoundError:
         return None
     except (OSError, msgspec.DecodeError) as e:
-        fix = "delete it and run feedmill join, which writes it anew"
+        fix = "run feedmill join, or start it again: it writes it anew; without the file, all would be learned from"
         raise ArtifactError(f"{path}: {e}", "what the guard wrote", fix) from None
 
 

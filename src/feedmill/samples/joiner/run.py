@@ -6,6 +6,7 @@ holds, and its name, depend on offsets of the log alone.
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -37,6 +38,7 @@ from feedmill.state.found import is_replaced
 from feedmill.state.stored import fingerprint
 
 STATUS = "joined.json"
+LOGGER = logging.getLogger("feedmill.join")
 Listener = Callable[[pa.Table], None]
 
 
@@ -101,6 +103,9 @@ def run(
         try:
             joiner, notes, watched = resume(folder, joiner, log)
             watch = Watch(guard, joiner.groups, watched)
+            if not until_end:  # whoever follows is not handed ``Ran`` before the end, which may never come
+                for note in notes:
+                    LOGGER.warning("%s", note)
             return _Follower(folder, log, joiner, watch, listener, since, notes).follow(until_end, flush_s)
         finally:
             log.close()

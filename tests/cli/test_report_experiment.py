@@ -92,6 +92,18 @@ def test_out_writes_the_page(workspace: Path, run: Run, tmp_path: Path) -> None:
     assert "1,000 users is where" in out.output
 
 
+def test_the_catalogue_of_each_arm_is_told(workspace: Path, run: Run, tmp_path: Path) -> None:
+    out = run("report", "experiment", "longer", "-d", workspace, "--json", tmp_path / "report.json")
+    assert out.exit_code == 0, out.output
+    found = msgspec.json.decode((tmp_path / "report.json").read_bytes())["catalogue"]
+    assert set(found) == {"control", "treated"}
+    for arm, of in found.items():
+        assert of["impressions"] >= of["items"] > 0
+        assert 0 < of["coverage"] <= 1
+        assert 0 <= of["gini"] < 1
+        assert f"{arm} showed {of['items']:,} items" in " ".join(out.output.split())
+
+
 def test_the_holdout_has_launches_and_their_sum(workspace: Path, run: Run, tmp_path: Path) -> None:
     file = tmp_path / "holdout.json"
     out = run("report", "holdout", "-d", workspace, "-m", "time_per_user", "-m", "click_rate", "--json", file)

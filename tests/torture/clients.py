@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from torture.world import feed
 SLOW_S, FAST_S = 0.2, 0.005  # between two requests: the log shall grow, but not so that learning from it takes long
 
 
-class Client:
+class Client(ABC):
     """A thread that does something again and again while the service lives, and waits while it does not.
 
     Attributes:
@@ -37,8 +38,9 @@ class Client:
         self._thread.join()
         self._http.close()
 
+    @abstractmethod
     def once(self) -> None:
-        raise NotImplementedError
+        """What it does again and again."""
 
     def is_through(self) -> bool:
         """Whether it may end now."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 from rich.markup import escape
@@ -97,8 +97,14 @@ def heading(report: Report) -> list[str]:
         f"{report.name}: {report.status}, layer {report.layer}, since {report.since}, {last}",
         *([f"why: {report.why}"] if report.why else []),
         f"users: {users}; split {fits}, p = {ratio.p:.3g}",
+        *([f"catalogue: {'; '.join(map(_of_catalogue, report.catalogue.values()))}"] if report.catalogue else []),
         *(f"{arm} against {report.control}: {words}" for arm, words in report.verdicts.items()),
     ]
+
+
+def _of_catalogue(shown: Mapping[str, Any]) -> str:
+    n, share, gini = f"{shown['items']:,}", f"{shown['coverage']:.1%}", f"{shown['gini']:.3f}"
+    return f"{shown['arm']} showed {n} items ({share}), Gini {gini}, {shown['new_share']:.1%} of impressions new"
 
 
 def header(report: Report) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from feedmill.features.fit import fields_of, numerics_of
 from feedmill.features.quantile import with_powers
 from feedmill.features.sources import raw_ids, raw_numeric
 from feedmill.features.spec import FeaturesConfig, FeatureSpec, Field, Numeric
+from feedmill.metrics.stability import stability
 from feedmill.state import Probed, State
 
 N_BINS = 10  # of a number, by the quantiles of training, beside those for unknown, never, and beyond either end
@@ -153,7 +154,7 @@ def compare(earlier: NDArray[np.int64], later: NDArray[np.int64]) -> tuple[float
     n, m = max(int(earlier.sum()), 1), max(int(later.sum()), 1)
     p, q = np.maximum(earlier[kept], _SMALL) / n, np.maximum(later[kept], _SMALL) / m
     moved = 0.5 * np.abs(earlier[kept] / n - later[kept] / m).sum()
-    return float(((q - p) * np.log(q / p)).sum()), float(moved), (int(kept.sum()) - 1) * (1 / n + 1 / m)
+    return stability(p, q), float(moved), (int(kept.sum()) - 1) * (1 / n + 1 / m)
 
 
 def _share(mask: Mask | np.bool_) -> float:

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from feedmill.core.clock import rng
+from feedmill.metrics.stability import stability
 from feedmill.samples.guard.config import GuardConfig
-from feedmill.samples.guard.shapes import Shape, stability
+from feedmill.samples.guard.shapes import Shape, smoothed
 
 CONFIG = GuardConfig()
 
@@ -13,8 +14,8 @@ CONFIG = GuardConfig()
 def test_the_stability_index_by_hand() -> None:
     p, q = np.array([0.5, 0.5]), np.array([0.75, 0.25])
     by_hand = 0.25 * math.log(1.5) - 0.25 * math.log(0.5)
-    assert stability(1e6 * p, 1e6 * q) == pytest.approx(by_hand, rel=1e-4)
-    assert stability(p, p) == 0
+    assert stability(smoothed(1e6 * p), smoothed(1e6 * q)) == pytest.approx(by_hand, rel=1e-4)
+    assert stability(smoothed(p), smoothed(p)) == 0
 
 
 def test_a_column_that_always_moves_must_move_more() -> None:

@@ -16,6 +16,7 @@ from feedmill.experiments.ranges import size
 from feedmill.experiments.record import Experiment
 from feedmill.metrics.rollup.measures import MEASURES, PER_USER, measure
 from feedmill.metrics.rollup.rollup import Rollup
+from feedmill.metrics.rollup.shown import by_arm
 from feedmill.metrics.rollup.units import Tried, Units
 
 DAYS_AHEAD = 4  # an experiment nobody planned is tuned to four times the users of its first day
@@ -62,6 +63,7 @@ def experiment_report(
         sample_ratio=ratio,
         rows=rows,
         series=_series(what, rollup, tried, drawn, arms, definition.control, how),
+        catalogue={shown.arm: shown._asdict() for shown in by_arm(rollup, name) if shown.arm in e.buckets},
         verdicts={arm: decided(rows, arm, definition.metrics) for arm in arms},
         notes=[*_beware(tried, ratio), *notes],
     )

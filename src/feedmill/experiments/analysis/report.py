@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -81,6 +81,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     series: dict[str, list[Look]]  # by "metric: arm"
     verdicts: dict[str, str]  # of each arm, a sentence
     notes: list[str]
+    catalogue: dict[str, dict[str, Any]] = {}
+    """arm -> how its impressions fall on the catalogue (``metrics.rollup.shown.Shown``)."""
 
 
 def judged(

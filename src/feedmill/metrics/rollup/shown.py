@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from feedmill.metrics.diversity import gini
 from feedmill.metrics.rollup.rollup import Rollup
 
 
@@ -63,20 +63,8 @@ def over(shown: pl.DataFrame, n: int, first: date, last: date) -> Shown | None:
     return _shown("", sums, n) if len(sums) else None
 
 
-def gini(counts: NDArray[np.int64], n: int) -> float:
-    """Of n numbers of which all but ``counts`` are 0: sum_i (2i - n - 1) x_i / (n sum x), x ascending, i from 1.
-
-    0 = all alike; 1 - 1/n = one has everything.
-    """
-    total = float(counts.sum())
-    if not n or not total:
-        return 0.0
-    rank = np.arange(n - len(counts) + 1, n + 1)
-    return float(((2.0 * rank - n - 1) * np.sort(counts)).sum() / (n * total))
-
-
 def _shown(arm: str, rows: pl.DataFrame, n: int) -> Shown:
     counts = rows["impressions"].to_numpy().astype(np.int64)
     total = int(counts.sum())
     new = float(rows["new_impressions"].sum()) / total
-    return Shown(arm, total, len(rows), len(rows) / n, gini(counts, n), new)
+    return Shown(arm, total, len(rows), len(rows) / n, gini(np.pad(counts, (0, n - len(rows)))), new)

@@ -6,6 +6,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from feedmill.metrics.stability import stability
 from feedmill.samples.guard.config import GuardConfig
 from feedmill.samples.guard.windows import Finding
 
@@ -45,7 +46,7 @@ class Shape(msgspec.Struct):
         self.pending = []
         if self.past and len(self.past[0]) != len(counts):
             self.past, self.indexes = [], []
-        index = stability(np.sum(self.past, axis=0), counts) if self.past else 0.0
+        index = stability(smoothed(np.sum(self.past, axis=0)), smoothed(counts)) if self.past else 0.0
         chance = 2 * (len(counts) - 1) / n  # what chance alone gives, twice
         limit = max(config.psi + chance, 2 * max(self.indexes, default=0.0))
         if len(self.past) >= config.warm and index >= limit:
@@ -67,8 +68,8 @@ class Shape(msgspec.Struct):
         self.pending = []
 
 
-def stability(usual: NDArray[np.float64], found: NDArray[np.float64]) -> float:
-    """Population stability index: sum (p - q) ln(p / q) over bins, half a count added to each."""
-    p = (usual + 0.5) / (usual + 0.5).sum()
-    q = (found + 0.5) / (found + 0.5).sum()
-    return float(((p - q) * np.log(p / q)).sum())
+def smoothed(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Shares of counts by bin, half a count added to each: no bin is empty."""
+    more = counts + 0.5
+    shares: NDArray[np.float64] = more / more.sum()
+    return shares

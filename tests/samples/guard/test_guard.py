@@ -1,6 +1,7 @@
 import math
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -113,6 +114,31 @@ def test_resumed_by_hand_what_comes_is_the_new_normal() -> None:
     assert not guard.is_open
     assert [(s.from_ms, s.to_ms) for s in guard.stretches] == [(58 * MINUTE, 61 * MINUTE)]
     fed(guard, 1, rate=0.1, shown=10_000, start=161)
+    assert guard.is_open
+
+
+@pytest.mark.parametrize("between", [7, 20, 60])
+def test_resumed_before_the_break_was_over_it_sees_the_next_one_at_once(between: int) -> None:
+    """Three windows of the first are then in its baseline: as soon as it has ten windows, the second is found."""
+    guard = fed(Guard(GuardConfig()), 60)
+    fed(guard, 5, rate=0.0, start=60)
+    guard.resume(65 * MINUTE)
+    fed(guard, 3, rate=0.0, start=65)
+    fed(guard, between, start=68)
+    assert not guard.is_open
+    fed(guard, 1, rate=0.0, start=68 + between)
+    assert guard.is_open == (between > 7)
+    fed(guard, 5, rate=0.0, start=69 + between)
+    assert guard.is_open
+
+
+@pytest.mark.parametrize("between", [1, 5, 20, 60])
+def test_a_break_after_one_that_was_found_is_found_too(between: int) -> None:
+    guard = fed(Guard(GuardConfig()), 60)
+    fed(guard, 10, rate=0.0, start=60)
+    fed(guard, between, start=70)
+    assert guard.is_open == (between < guard.config.healthy)
+    fed(guard, 1, rate=0.0, start=70 + between)
     assert guard.is_open
 
 

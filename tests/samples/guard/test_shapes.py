@@ -33,6 +33,19 @@ def test_a_column_that_always_moves_must_move_more() -> None:
     assert shape.observe("people", one, 61, CONFIG, is_open=False) is None
 
 
+def test_a_break_in_the_baseline_does_not_count() -> None:
+    """Windows of a constant column, among those that nothing judges: the limit is what it would be without them."""
+    usual, fixed = np.array([200.0, 300, 300, 200]), np.array([1000.0, 0, 0, 0])
+    for n_broken in (0, 1, 4):
+        shape = Shape()
+        for minute, counts in enumerate([*[fixed] * n_broken, *[usual] * 10]):
+            assert shape.observe("age", counts, minute, CONFIG, is_open=False) is None
+        found = shape.observe("age", fixed, 20, CONFIG, is_open=False)
+        assert found is not None
+        assert found.usual == pytest.approx(CONFIG.psi + 2 * 3 / 1000), "the limit"
+        assert shape.observe("age", usual, 21, CONFIG, is_open=False) is None
+
+
 def test_few_values_wait() -> None:
     shape = Shape()
     for minute in range(40):

@@ -14,6 +14,10 @@ class GuardConfig(Config, frozen=True):
 
     window_s: Annotated[float, Meta(gt=0, description="seconds of the stream that are judged together")] = 60.0
     baseline: Annotated[int, Meta(ge=3, le=10_000, description="healthy windows before, to compare with")] = 60
+    outlier: Annotated[
+        float,
+        Meta(gt=0, description="robust standard deviations from its median at which a window of it does not count"),
+    ] = 4.0
     least: Annotated[
         float,
         Meta(gt=0, description="positives to expect before a window says anything; till then it waits for the next"),

@@ -90,7 +90,7 @@ class Guard:
 
     def usual(self) -> dict[str, float]:
         """The baseline's rate of every signal that has one."""
-        return {name: rate.usual() for name, rate in self._m.rates.items() if rate.past}
+        return {name: rate.usual(self.config) for name, rate in self._m.rates.items() if rate.past}
 
     def state(self) -> bytes:
         """Everything, as JSON; equal guards give equal bytes."""

@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 
 from feedmill.samples.guard.config import GuardConfig
+from feedmill.samples.guard.outliers import FEWEST, are_usual, median
 from feedmill.samples.guard.windows import Finding
 
 SCALES = (1, 2, 4, 8)
@@ -61,7 +62,7 @@ class Rate(msgspec.Struct):
     """The memory of one rate; plain data, so that it can be stored as JSON.
 
     Attributes:
-        past: the baseline, oldest first.
+        past: the baseline, oldest first; what of it is unlike the rest does not count.
         recent: after it, and not yet part of it.
         pending: too little to be judged.
         hours: by hour of the day, UTC, as text.
@@ -82,9 +83,9 @@ class Rate(msgspec.Struct):
         """
         held = self.pending
         entry = found if held is None else Entry(held.k + found.k, held.of + found.of, held.start_ms)
-        floor = _floor(name, config)
-        expected = entry.of * max(self.usual(), floor)
-        is_much = entry.k >= config.least and entry.k > config.factor * expected
+        past, floor = _healthy(self.past, config), _floor(name, config)
+        expected = entry.of * max(_rate(past), floor)
+        is_much = entry.of > 0 and entry.k >= max(config.least, config.factor * expected)
         if expected < config.least and not is_much:
             is_hopeless = not self.past and entry.of * RAREST > config.least
             self.pending = None if is_hopeless else entry
@@ -95,7 +96,7 @@ class Rate(msgspec.Struct):
                 self._learn(entry, config)
             return None
         self.recent.append(entry)
-        off = self._judged(name, config, floor)
+        off = self._judged(name, past, config, floor)
         if off is not None:
             self.is_off, self.recent = True, []
         elif len(self.recent) > SCALES[-1]:
@@ -111,25 +112,25 @@ class Rate(msgspec.Struct):
         last = self.recent[-config.healthy :]
         k, of = sum(e.k for e in last), sum(e.of for e in last)
         floor, near = _floor(name, config), math.sqrt(config.factor)
-        expected = of * max(self.usual(), floor)
+        expected = of * max(self.usual(config), floor)
         return expected >= config.least and (k > expected / near or floor > 0) and k < near * expected
 
     def settle(self) -> None:
         """The guard has opened or closed: what came last is judged no more."""
         self.recent, self.pending = [], None
 
-    def usual(self) -> float:
-        of = sum(e.of for e in self.past)
-        return sum(e.k for e in self.past) / of if of > 0 else 0.0
+    def usual(self, config: GuardConfig) -> float:
+        """The baseline's rate, 0.0 before there is one."""
+        return _rate(_healthy(self.past, config))
 
     def _learn(self, entry: Entry, config: GuardConfig) -> None:
         self.past = [*self.past, entry][-config.baseline :]
         if config.season:
             self.hours.setdefault(_hour(entry), OfHour()).add(entry, config.season)
 
-    def _judged(self, name: str, config: GuardConfig, floor: float) -> Finding | None:
+    def _judged(self, name: str, past: Sequence[Entry], config: GuardConfig, floor: float) -> Finding | None:
         """The finding of the fewest windows that are off."""
-        known, usual = sum(e.of for e in self.past), self.usual()
+        known, usual = sum(e.of for e in past), _rate(past)
         rate = max(usual, floor)
         for n in SCALES:
             last = self.recent[-n:]
@@ -138,7 +139,7 @@ class Rate(msgspec.Struct):
             k, of = sum(e.k for e in last), sum(e.of for e in last)
             if not _is_off(k, of * rate, _z(k, of * rate, 1.0, of / known), config, up_only=floor > 0):
                 continue  # not even if counts were Poisson's, which vary least: the common case, and a cheap one
-            spread = _spread(self.past, usual)
+            spread = _spread(past, usual)
             z = _z(k, of * rate, spread, of / known)
             if not _is_off(k, of * rate, z, config, up_only=floor > 0):
                 continue
@@ -170,6 +171,21 @@ def _day(entry: Entry) -> int:
 
 def _hour(entry: Entry) -> str:
     return str(entry.start_ms // HOUR_MS % HOURS)
+
+
+def _rate(past: Sequence[Entry]) -> float:
+    of = sum([e[1] for e in past])
+    return sum([e[0] for e in past]) / of if of > 0 else 0.0
+
+
+def _healthy(past: Sequence[Entry], config: GuardConfig) -> Sequence[Entry]:
+    """The entries that are like most others, in standard deviations of Poisson's counts from the median rate."""
+    if len(past) < FEWEST:
+        return past
+    usual = median([k / of for k, of, _ in past])
+    z = [(k - of * usual) / math.sqrt(max(of * usual, 1.0)) for k, of, _ in past]
+    kept = are_usual(z, config.outlier, config.outlier)
+    return past if all(kept) else [e for e, is_usual in zip(past, kept, strict=True) if is_usual]
 
 
 def _spread(past: Sequence[Entry], usual: float) -> float:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from feedmill.metrics.stability import stability
 from feedmill.samples.guard.config import GuardConfig
+from feedmill.samples.guard.outliers import are_usual
 from feedmill.samples.guard.windows import Finding
 
 PER_BIN = 20  # values for each bin before a distribution is judged
@@ -18,13 +19,12 @@ class Shape(msgspec.Struct):
     """The memory of one distribution; plain data.
 
     Attributes:
-        past: counts of the healthy windows before, oldest first; ``indexes``: how far each was from those before it.
+        past: counts of the healthy windows before, oldest first; what of it is unlike the rest does not count.
         pending: counts that are too few, since ``since_ms``.
         is_off: found off, and not found well since.
     """
 
     past: list[Counts] = []
-    indexes: list[float] = []
     pending: Counts = []
     since_ms: int = 0
     is_off: bool = False
@@ -45,18 +45,18 @@ class Shape(msgspec.Struct):
             return None
         self.pending = []
         if self.past and len(self.past[0]) != len(counts):
-            self.past, self.indexes = [], []
-        index = stability(smoothed(np.sum(self.past, axis=0)), smoothed(counts)) if self.past else 0.0
-        chance = 2 * (len(counts) - 1) / n  # what chance alone gives, twice
-        limit = max(config.psi + chance, 2 * max(self.indexes, default=0.0))
-        if len(self.past) >= config.warm and index >= limit:
-            self.is_off = True
-            words = f"{name}: its values moved, stability index {index:.2f} (limit {limit:.2f})"
-            return Finding(name, index, limit, start_ms, words)
+            self.past = []
+        if len(self.past) >= config.warm:
+            usual, most = _baseline(self.past, config)
+            index, chance = stability(usual, smoothed(counts)), 2 * (len(counts) - 1) / n  # what chance gives, twice
+            limit = max(config.psi + chance, 2 * most)
+            if index >= limit:
+                self.is_off = True
+                words = f"{name}: its values moved, stability index {index:.2f} (limit {limit:.2f})"
+                return Finding(name, index, limit, start_ms, words)
         self.is_off = False
         if not is_open:
             self.past = [*self.past, counts.tolist()][-config.baseline :]
-            self.indexes = [*self.indexes, index][-config.baseline :] if len(self.past) > 2 else []
         return None
 
     def is_well(self, name: str, config: GuardConfig) -> bool:
@@ -68,8 +68,25 @@ class Shape(msgspec.Struct):
         self.pending = []
 
 
+def _baseline(past: list[Counts], config: GuardConfig) -> tuple[NDArray[np.float64], float]:
+    """The shares of the windows that are like the rest, by their distance from the median shares; and how far from
+    these the farthest of them was."""
+    counts = np.array(past)
+    shares = smoothed(counts)
+    middle = np.sort(shares, axis=0)[len(past) // 2]
+    kept = are_usual(_indexes(middle / middle.sum(), shares).tolist(), config.psi, config.outlier)
+    usual = smoothed(counts[kept].sum(axis=0))
+    return usual, float(_indexes(usual, shares[kept]).max())
+
+
+def _indexes(usual: NDArray[np.float64], found: NDArray[np.float64]) -> NDArray[np.float64]:
+    """float64[n]: ``stability`` of each row."""
+    indexes: NDArray[np.float64] = ((found - usual) * np.log(found / usual)).sum(axis=-1)
+    return indexes
+
+
 def smoothed(counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Shares of counts by bin, half a count added to each: no bin is empty."""
+    """Shares of counts by bin, the last axis, half a count added to each: no bin is empty."""
     more = counts + 0.5
-    shares: NDArray[np.float64] = more / more.sum()
+    shares: NDArray[np.float64] = more / more.sum(axis=-1, keepdims=True)
     return shares

@@ -9,7 +9,7 @@ from feedmill.core.errors import ArtifactError
 from feedmill.core.workspace import Workspace
 from feedmill.samples.guard import Stretch, Verdict, verdict_of
 from feedmill.samples.guard.by_hand import Order, event, orders
-from feedmill.samples.guard.verdict import moment, tell
+from feedmill.samples.guard.verdict import moment, tell, told
 
 OPEN = Verdict(70, 600_000, True, [Stretch(60_000, 0, ["click: 0 where 0.1 is usual"])], 0, {"click": 0.1})
 
@@ -36,9 +36,26 @@ def test_nobody_looked_or_the_file_is_damaged(tmp_path: Path) -> None:
     at = Workspace(tmp_path, {})
     assert verdict_of(at) is None
     (tmp_path / "samples").mkdir()
+    (tmp_path / "samples" / ".lock").touch()  # of who forgets people, where nobody joins
+    assert verdict_of(at) is None
     (tmp_path / "samples" / "guard.json").write_text('{"offset": 1}')
     with pytest.raises(ArtifactError, match=r"guard\.json"):
         verdict_of(at)
+
+
+@pytest.mark.parametrize("left", ["joined.json", "checkpoints", "day=2026-11-22"])
+def test_a_file_that_is_gone_from_beside_samples_is_refused(tmp_path: Path, left: str) -> None:
+    """Without a word, all that was in quarantine would be learned from."""
+    tell(tmp_path, OPEN, None, FixedClock(5))
+    (tmp_path / "samples" / "guard.json").unlink()
+    assert told(tmp_path) is None
+    assert verdict_of(Workspace(tmp_path, {})) is None, "no joiner has run"
+    (tmp_path / "samples" / left).mkdir()
+    with pytest.raises(ArtifactError) as e:
+        verdict_of(Workspace(tmp_path, {}))
+    assert "guard.json is gone" in e.value.given
+    assert "what the guard wrote" in e.value.expected
+    assert "feedmill join" in e.value.fix
 
 
 def test_times_of_any_size_have_words() -> None:

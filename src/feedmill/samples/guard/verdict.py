@@ -57,19 +57,30 @@ def moment(time_ms: int) -> str:
 
 
 def verdict_of(workspace: Workspace) -> Verdict | None:
-    """The newest verdict on a workspace's stream; None where nobody has looked at it.
+    """The newest verdict on a workspace's stream; None where nobody looks at it, since no joiner has ever run.
 
     Raises:
-        ArtifactError: the file is damaged: what it quarantined is not known.
+        ArtifactError: the file is damaged, or gone from beside what a joiner made: what is in quarantine is not known.
     """
     path = workspace.path / "samples" / FILE
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Verdict)
+        return _read(path)
     except FileNotFoundError:
-        return None
+        if not _was_joined(path.parent):
+            return None
+        given = f"{path} is gone, beside what a joiner made"
     except (OSError, msgspec.DecodeError) as e:
-        fix = "run feedmill join, or start it again: it writes it anew; without the file, all would be learned from"
-        raise ArtifactError(f"{path}: {e}", "what the guard wrote", fix) from None
+        given = f"{path}: {e}"
+    fix = "run feedmill join, or start it again: it writes the file anew, from its checkpoint and the log"
+    raise ArtifactError(given, "what the guard wrote: without it, broken stretches would be learned from", fix)
+
+
+def told(workspace: Path) -> Verdict | None:
+    """What was told last in a workspace's folder; None where that cannot be read, so that it is told again."""
+    try:
+        return _read(workspace / "samples" / FILE)
+    except (OSError, msgspec.DecodeError):
+        return None
 
 
 def tell(workspace: Path, verdict: Verdict, before: Verdict | None, clock: Clock | None = None) -> None:
@@ -89,6 +100,15 @@ def tell(workspace: Path, verdict: Verdict, before: Verdict | None, clock: Clock
     words, state = verdict.words()[-20:], "open" if verdict.is_open else OK
     at = Workspace(workspace, {})
     report(at, "guard", offset=verdict.offset, state=state, figures=figures, words=words, clock=clock)
+
+
+def _read(path: Path) -> Verdict:
+    return msgspec.json.decode(path.read_bytes(), type=Verdict)
+
+
+def _was_joined(folder: Path) -> bool:
+    """Whether a joiner has left anything; its lock is also held by who changes samples, and says nothing."""
+    return folder.is_dir() and any(not p.name.startswith(".") for p in folder.iterdir())
 
 
 def _alarm(verdict: Verdict, before: Sequence[Stretch]) -> None:

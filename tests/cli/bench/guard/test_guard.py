@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from feedmill.cli.bench.guard import STOP, WHAT, month_rows, stream_rows
+from feedmill.cli.bench.guard import STOP, WHAT, month_rows, stream_rows, twice_rows
 from feedmill.cli.bench.guard.month import DAY, OURS, alarms, broken, month, watchers
 from feedmill.cli.bench.guard.page import write
 from feedmill.cli.bench.guard.runs import lived
+from feedmill.cli.bench.guard.twice import FIRSTS, WAYS, First, delay, primed
 from feedmill.cli.bench.guard.world import DAMAGES, MINUTE_MS, START_MS, Plan, stream
 from feedmill.cli.bench.page import figures
 from feedmill.core.events import Kind
@@ -51,6 +52,18 @@ def test_the_guard_sees_a_break_of_a_month_and_nothing_else() -> None:
     assert alarms(made(), broken(whole, at, 0.0), at - DAY, at + 30).tolist() == [at]
 
 
+def test_a_break_that_got_into_the_baseline_hides_the_next_one_no_more() -> None:
+    """Resumed three minutes too early, the guard took a fifth of the usual for chance; then half of the clicks go."""
+    whole, early, none = month(0, 3), First(10, 0.0, resumed_min=3), First(0, 1.0)
+    found = {}
+    for way in WAYS:
+        state = primed(whole, 2, way)
+        found[way] = delay(whole, 2, way, state, early, 20, 0.5)
+        assert delay(whole, 2, way, state, none, 0, 0.0) == 1
+    assert np.isnan(found["whole baseline"])
+    assert 1 <= found["without outliers"] <= 5
+
+
 @pytest.mark.slow
 def test_with_the_guard_a_learner_is_as_if_nothing_had_been() -> None:
     found = lived(0, STOP, Plan(warm=60, before=30, broken=30, after=30))
@@ -70,11 +83,13 @@ def _lowest(said: np.ndarray, chance: np.ndarray, minute: np.ndarray) -> float:
 @pytest.mark.slow
 def test_the_page_is_filled(tmp_path: Path) -> None:
     rows = [*stream_rows(1, Plan(warm=40, before=20, broken=15, after=15), [STOP]), *month_rows(1, 3)]
+    rows += twice_rows(1, 3)
     page = tmp_path / "loop.md"
-    blocks = ("setup", "streams", "plot", "month")
+    blocks = ("setup", "streams", "plot", "month", "twice")
     page.write_text("".join(f"<!-- figures: {WHAT} {b} -->\n<!-- end -->\n" for b in blocks))
     write(page, figures(rows))
     text = page.read_text()
     assert "| clicks stop | with | " in text
     assert f"| {OURS} | 0.0 | 100 %, 1.0 |" in text
+    assert f"| {next(iter(FIRSTS))} | {STOP} | without outliers | 100 %, 1.0 |" in text
     assert (tmp_path / "loop-guard.png").stat().st_size > 5000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from feedmill.cli.bench.guard.month import DAY, Month, Watcher, alarms, broken, month, watchers
 from feedmill.cli.bench.guard.runs import STEP_MIN, Seen, lived
+from feedmill.cli.bench.guard.twice import BETWEEN, FIRSTS, WAYS, delay, primed
 from feedmill.cli.bench.guard.world import DAMAGES, HALF, STOP, Damage, Plan
 from feedmill.core.progress import progress
 from feedmill.metrics.classification import normalized_entropy
@@ -22,7 +24,7 @@ NONE: Damage = "none"
 def guard_rows(quick: bool) -> list[BenchRow]:
     """Through the real joiner and learner first; then a month of windows."""
     n_seeds, n_months, n_days = (1, 1, 7) if quick else (5, 5, 30)
-    return [*stream_rows(n_seeds, Plan()), *month_rows(n_months, n_days)]
+    return [*stream_rows(n_seeds, Plan()), *month_rows(n_months, n_days), *twice_rows(n_months)]
 
 
 def _row(what: str, metric: str, values: Sequence[float], unit: str) -> BenchRow:
@@ -109,12 +111,30 @@ def month_rows(n_months: int, n_days: int) -> list[BenchRow]:
                     delays.setdefault((name, kind), []).append(delay)
             advance(1)
     out = [_row(f"month, {name}", "alarms in a quiet month", n, f"of {n_days} days") for name, n in quiet.items()]
-    for (name, kind), minutes in delays.items():
-        found = [m for m in minutes if np.isfinite(m)]
-        out.append(_row(f"month, {name}", f"{kind}: found", [100 * len(found) / len(minutes)], "%"))
-        if found:
-            out.append(_row(f"month, {name}", f"{kind}: minutes", found, "min to the alarm"))
-    return out
+    return out + [row for (name, kind), m in delays.items() for row in _found(f"month, {name}", kind, m)]
+
+
+def twice_rows(n_months: int, n_days: int = 7) -> list[BenchRow]:
+    """Minutes to the alarm of a break that comes some windows after another one, and whether there is one."""
+    seen: dict[tuple[str, str], list[float]] = {}
+    with progress("two breaks", n_months * (n_days - 2)) as advance:
+        for seed, day in itertools.product(range(n_months), range(2, n_days)):
+            whole = month(seed, n_days)
+            for way in WAYS:
+                state = primed(whole, day, way)
+                for first, (damage, keep), n in itertools.product(FIRSTS, ((STOP, 0.0), (HALF, 0.5)), BETWEEN):
+                    minutes = delay(whole, day, way, state, FIRSTS[first], n, keep)
+                    seen.setdefault((f"twice, {first}, {way}", f"{damage} {n} later"), []).append(minutes)
+            advance(1)
+    return [row for (what, which), minutes in seen.items() for row in _found(what, which, minutes)]
+
+
+def _found(what: str, which: str, minutes: Sequence[float]) -> Iterator[BenchRow]:
+    """Which share of breaks was found, and when; NaN = not."""
+    found = [m for m in minutes if np.isfinite(m)]
+    yield _row(what, f"{which}: found", [100 * len(found) / len(minutes)], "%")
+    if found:
+        yield _row(what, f"{which}: minutes", found, "min to the alarm")
 
 
 def _delays(whole: Month, made: Callable[[], Watcher], seed: int, n_days: int) -> Iterator[tuple[str, float]]:

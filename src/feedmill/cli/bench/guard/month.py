@@ -7,21 +7,22 @@ vary more than Poisson's counts; at night a minute has a handful of impressions.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from feedmill.core.clock import rng
 
+if TYPE_CHECKING:
+    from feedmill.samples.guard import GuardConfig
+
 DAY, MINUTE_MS = 1440, 60_000
 OURS, SCIPY = "the guard", "binomial test, p < 1e-9 (SciPy)"
 Longs = NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Month:
+class Month(NamedTuple):
     """Counts int64[n] of n minutes."""
 
     shown: Longs
@@ -61,7 +62,7 @@ class Watcher(Protocol):
 
 def alarms(watcher: Watcher, of: Month, low: int = 0, high: int | None = None) -> Longs:
     """The minutes in which there is an alarm."""
-    columns = (c[low:high].tolist() for c in (of.shown, of.clicks, of.likes, of.lost))
+    columns = (c[low:high].tolist() for c in of)
     return low + np.flatnonzero([watcher(low + m, *row) for m, row in enumerate(zip(*columns, strict=True))])
 
 
@@ -82,10 +83,10 @@ def watchers() -> Iterator[tuple[str, Callable[[], Watcher]]]:
 class Ours:
     """Alarms when the guard opens."""
 
-    def __init__(self) -> None:
+    def __init__(self, config: GuardConfig | None = None) -> None:
         from feedmill.samples.guard import Guard, GuardConfig
 
-        self.guard = Guard(GuardConfig())
+        self.guard = Guard(config or GuardConfig())
 
     def __call__(self, minute: int, shown: int, clicks: int, likes: int, lost: int) -> bool:
         from feedmill.samples.guard import Window

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 from feedmill.cli.bench.guard import NONE, WHAT, WITH, WITHOUT
 from feedmill.cli.bench.guard.runs import STEP_MIN
+from feedmill.cli.bench.guard.twice import BETWEEN, FIRSTS, WAYS
 from feedmill.cli.bench.guard.world import DAMAGES, HALF, STOP, Plan
 from feedmill.cli.bench.page import Figures, Rows, bounded, line, measured_with, write_blocks
 
@@ -48,10 +50,23 @@ def _month(own: Figures, rows: Rows, page: Path) -> str:
     for name in names:
         cells = [bounded(rows.get((f"month, {name}", "alarms in a quiet month")), 1)]
         for damage, when in found:
-            share = rows[f"month, {name}", f"{damage} {when}: found"]["value"]
-            minutes = bounded(rows.get((f"month, {name}", f"{damage} {when}: minutes")), 1)
-            cells.append(f"{share:.0f} %{', ' + minutes if minutes else ''}")
+            cells.append(_found(rows, f"month, {name}", f"{damage} {when}"))
         lines.append(line([name, *cells]))
+    return "\n".join(lines) + "\n"
+
+
+def _found(rows: Rows, what: str, which: str) -> str:
+    """Which share was found, and after how many minutes."""
+    share, minutes = rows[what, f"{which}: found"]["value"], bounded(rows.get((what, f"{which}: minutes")), 1)
+    return f"{share:.0f} %{', ' + minutes if minutes else ''}"
+
+
+def _twice(own: Figures, rows: Rows, page: Path) -> str:
+    head = ("first", "then", "baseline", *(f"{n} later: found, min" for n in BETWEEN))
+    lines = [line(head), line([*["---"] * 3, *["--:"] * len(BETWEEN)])]
+    for first, damage, way in itertools.product(FIRSTS, (STOP, HALF), WAYS):
+        cells = [_found(rows, f"twice, {first}, {way}", f"{damage} {n} later") for n in BETWEEN]
+        lines.append(line([first, damage, way, *cells]))
     return "\n".join(lines) + "\n"
 
 
@@ -73,4 +88,4 @@ def _plot(own: Figures, rows: Rows, page: Path) -> str:
     return f"![Predicted over true click rate through a break]({file.name})\n"
 
 
-BLOCKS = {"setup": _setup, "streams": _streams, "month": _month, "plot": _plot}
+BLOCKS = {"setup": _setup, "streams": _streams, "month": _month, "plot": _plot, "twice": _twice}

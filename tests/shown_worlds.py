@@ -26,11 +26,17 @@ split = "none"
 
 
 def impressions(
-    n: int = 6000, n_users: int = 60, n_items: int = 40, rate: float = 0.1, seed: int = 0, like: float = 0.4
+    n: int = 6000,
+    n_users: int = 60,
+    n_items: int = 40,
+    rate: float = 0.1,
+    seed: int = 0,
+    like: float = 0.4,
+    keyed: bool = False,
 ) -> tuple[EventBatch, np.ndarray]:
     """Items of two topics, people of two groups; a click is likelier by 3 in logits where they match, a like follows a
     click the oftener the higher the item's number, a finish the oftener the shorter it is, and a watch is the length of
-    what was finished, else a fifth of it.
+    what was finished, else a fifth of it. With ``keyed`` each impression is a request of its own, which feedback names.
 
     Returns:
         the log, and float64[n] the chance of a click of each impression, in order.
@@ -48,9 +54,9 @@ def impressions(
     time_ms = START_MS + np.arange(n) * 60_000
     kinds = ((Kind.IMPRESSION, clicked | True, 0), (Kind.CLICK, clicked, 1), (Kind.LIKE, liked, 2),
              (Kind.FINISH, finished, 3), (Kind.WATCH, clicked, 4))  # fmt: skip
-    rows = [(time_ms[at] + 1000 * late, np.full(at.sum(), int(kind)), user[at], item[at], watched[at])
+    rows = [(time_ms[at] + 1000 * late, np.full(at.sum(), int(kind)), user[at], item[at], watched[at], at.nonzero()[0])
             for kind, at, late in kinds]  # fmt: skip
-    t, kind, u, i, w = (np.concatenate(c) for c in zip(*rows, strict=True))
+    t, kind, u, i, w, r = (np.concatenate(c) for c in zip(*rows, strict=True))
     by = np.argsort(t, kind="stable")
     behaviour = EventBatch.of(
         {
@@ -59,6 +65,7 @@ def impressions(
             "user_id": [f"u{k}" for k in u[by]],
             "item_id": [f"i{k}" for k in i[by]],
             "value": np.where(kind == Kind.WATCH, w, 1.0)[by].astype(np.float32),
+            "request_id": [f"r{k}" for k in r[by]] if keyed else "",
         }
     )
     return EventBatch.concat([_items(n_items, length), _people(n_users), behaviour]), chance

@@ -14,16 +14,14 @@ from feedmill.core.workspace import Workspace
 from feedmill.log.sqlite import SqliteLog
 from feedmill.publish import current
 from feedmill.publish.delta import newest
-from feedmill.samples.guard import verdict_of
+from feedmill.samples.guard import quarantined, verdict_of
 from feedmill.samples.guard.by_hand import orders
 from samples.guard.test_watch import BREAK, MINUTE, START, TOML, stream
 from shown_worlds import SMALL_RANKER
 
 LEARNER = f"""
 [retrieval.channels.popular]
-{SMALL_RANKER}[update.incremental]
-wait_s = 60
-[update.nightly]
+{SMALL_RANKER}[update.nightly]
 hold_share = 0.1
 """
 
@@ -97,18 +95,23 @@ def test_its_events_cannot_come_from_outside_and_change_no_state() -> None:
 
 @pytest.mark.slow
 def test_a_break_is_not_learned_and_what_was_learned_is_undone(tmp_path: Path, run: Run) -> None:
-    """The learner runs ahead of the joiner once, as if that had been down; then it hears of the break."""
-    (tmp_path / "feedmill.toml").write_text(TOML + LEARNER)
-    append(tmp_path, 0, 20)
+    """The guard finds one by itself before anything of it is learned; of another it is told when that has been."""
+    (tmp_path / "feedmill.toml").write_text(TOML.replace("like = 1800, watch = 1800", "watch = 600") + LEARNER)
+    append(tmp_path, 0, 10)
     assert run("train", "--dir", tmp_path).exit_code == 0
     root = tmp_path / "artifacts"
     base = current(root)
     assert base is not None
-    append(tmp_path, 20, BREAK)
+    append(tmp_path, 10, 24)
+    run("join", "--dir", tmp_path)
     assert "rows moved" in run("update", "--incremental", "--dir", tmp_path).output
-    append(tmp_path, BREAK, BREAK + 8)
+    append(tmp_path, 24, BREAK)
+    run("join", "--dir", tmp_path)
     assert "rows moved" in run("update", "--incremental", "--dir", tmp_path).output
     poisoned = newest(root, base)
+    told = run("guard", "quarantine", "2020-09-13T12:42", "2020-09-13T12:44", "--dir", tmp_path)
+    assert told.exit_code == 0, told.output
+    append(tmp_path, BREAK, BREAK + 16)
     run("join", "--dir", tmp_path)
     assert run("guard", "status", "--dir", tmp_path).exit_code == 3
     healed = run("update", "--incremental", "--dir", tmp_path)
@@ -118,7 +121,12 @@ def test_a_break_is_not_learned_and_what_was_learned_is_undone(tmp_path: Path, r
     assert poisoned is not None
     assert found is not None
     assert last.seq > poisoned.seq
-    assert last.about["until_ms"] < found.stretches[0].from_ms < poisoned.about["until_ms"]
+    by_hand, by_itself = found.stretches
+    assert by_hand.to_ms < poisoned.about["until_ms"] < last.about["until_ms"] < by_itself.from_ms
+    shown = stream().numpy("time_ms")[stream().numpy("kind") == Kind.IMPRESSION]
+    taught = (shown >= START + 10 * MINUTE) & (shown <= last.about["until_ms"])
+    taught &= ~quarantined(found.stretches, shown)
+    assert last.about["n_labels"] == taught.sum(), "each once, and none of a stretch"
     again = run("update", "--incremental", "--dir", tmp_path)
     assert "the guard is open since" in again.output
     assert "undone" not in again.output

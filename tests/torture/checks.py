@@ -9,13 +9,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from feedmill.core.events import Kind
 from feedmill.core.workspace import Workspace
-from feedmill.publish import promotions, verify
+from feedmill.publish import delta, load, promotions, verify
+from feedmill.samples.joiner import JoinConfig, parts
 from feedmill.samples.joiner.run import folder_of
 from feedmill.samples.joiner.run import run as join
+from feedmill.samples.positives import PositivesConfig
+from feedmill.samples.rows import HEADS
 from feedmill.state import Replay
+from feedmill.train.update.nightly import learned_upto
 
 if TYPE_CHECKING:
     from torture.harness import Torture
@@ -25,7 +31,7 @@ Check = tuple[str, bool, str]
 
 def all_of(torture: Torture) -> list[Check]:
     """Every check, with its figures."""
-    return [*acknowledged(torture), *samples(torture), *served(torture)]
+    return [*acknowledged(torture), *samples(torture), *served(torture), learned(torture)]
 
 
 def acknowledged(torture: Torture) -> list[Check]:
@@ -67,6 +73,30 @@ def samples(torture: Torture) -> list[Check]:
 def digests(folder: Path) -> dict[str, str]:
     """Name -> sha256 of every Parquet file."""
     return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.rglob("*.parquet")}
+
+
+def learned(torture: Torture) -> Check:
+    """Every delta that was looked at had learned each label that was final by then, once."""
+    wrong = {at: (n, expected) for at, (n, expected) in torture.learned.items() if n != expected}
+    n = sum(expected for _, expected in torture.learned.values())
+    what = "what closed is learned once, and nothing is left out"
+    return what, not wrong, f"{n:,} labels in {len(torture.learned)} deltas; {dict(list(wrong.items())[:3])}"
+
+
+def labels(at: Workspace) -> tuple[tuple[str, int], tuple[int, int]] | None:
+    """(version, step) of the newest delta of what serves, the labels that it has learned, and those that were final
+    among samples by then; None without one, and where it has left something out, as the guard wants it."""
+    now = load(at.artifacts)
+    last = delta.newest(at.artifacts, now.version)
+    if last is None or last.about["left_out"] or "offset" not in last.about:
+        return None
+    first, windows = learned_upto(now.about), at.section("samples.join", JoinConfig).windows
+    rows = pa.concat_tables(parts.closed(folder_of(at), first, last.about["offset"]))
+    window_s = rows.filter(pc.field("offset") >= first)["window_s"].to_pylist()
+    heads = {*now.part("rank").config["heads"], PositivesConfig().head}
+    final_s = [[windows[k.name.lower()] for k in HEADS[head] if k.name.lower() in windows] for head in heads]
+    expected = sum(window_s.count(max(seconds)) for seconds in final_s if seconds)
+    return (now.version, last.seq), (last.about["n_labels"], expected)
 
 
 def served(torture: Torture) -> list[Check]:

@@ -106,6 +106,7 @@ class Torture:
         self._took: dict[str, tuple[float, int]] = {}
         self._n_published, self._direct = 0, 0
         self.acknowledged: list[str] = []
+        self.learned: dict[tuple[str, int], tuple[int, int]] = {}
 
     def run(self, kills: int, every: str = "") -> Report:
         """All of it.
@@ -122,15 +123,13 @@ class Torture:
         self.prober = Prober(url, self._alive, self.at.artifacts, lambda k: f"u{k % world.N_USERS}")
         self._direct = world.TRAINED_FEEDS
         try:
-            for part in JOBS:
-                self._through(part)
+            self._round()
             for number, part in enumerate(self._parts(kills)):
                 self._kill(number, part)
                 self._look()
             if every:
                 self._kill_everywhere(every)
-            for part in JOBS:
-                self._through(part)
+            self._round()
         finally:
             self.writer.end()
             self.prober.end()
@@ -143,6 +142,12 @@ class Torture:
         self.report.checks += checks.all_of(self)
         self.report.seconds = time.monotonic() - begun
         return self.report
+
+    def _round(self) -> None:
+        """Every part once, to its end."""
+        for part in JOBS:
+            self._through(part)
+            self._look()
 
     def _parts(self, kills: int) -> list[str]:
         """Each part its share, in an order of chance."""
@@ -166,6 +171,8 @@ class Torture:
         self._say(f"{number + 1:>4}  {part:<12} by {by} at {moment:.3g}{f' and {lines} lines' if lines else ''}")
 
     def _kill_everywhere(self, part: str) -> None:
+        self._prepare(part)
+        self._through(part)
         step = 0
         while step < self._took[part][1]:
             step += 1
@@ -286,6 +293,8 @@ class Torture:
             load(self.at.artifacts)
             for path in (self.at.artifacts / delta.FOLDER / str(current(self.at.artifacts))).glob("[0-9]*"):
                 delta.read(path)
+            if found := checks.labels(self.at):
+                self.learned[found[0]] = found[1]
         except FeedmillError as e:
             raise AssertionError(f"{e} {where}") from e
 

@@ -27,7 +27,7 @@ IMPORTED = [
     "feedmill.train.update.nightly",
     "torture.world",
 ]
-N_APPENDED = 150  # feeds, about a stretch of the joiner
+N_APPENDED, PER_STEP = 150, 15  # feeds, about a stretch of the joiner; so many at a time, so that windows close
 Say = Callable[..., None]
 
 
@@ -46,7 +46,7 @@ def append(folder: Path, say: Say, first: int, step: int) -> None:
 
     log = open_log(Workspace.open(folder))
     for k in range(first, first + N_APPENDED):
-        log.append(batch(feed("direct", k, step + (k - first) // 50)))
+        log.append(batch(feed("direct", k, step + (k - first) // PER_STEP)))
         say("appended", k)
     log.close()
 
@@ -104,19 +104,22 @@ PARTS: dict[str, Callable[..., None]] = {
 
 def _main(part: str, args: tuple[Any, ...], folder: Path, at_step: int, lines: int, pipe: Connection) -> None:
     """Do a part's work; with ``at_step``, be killed right before that change of the workspace's files, or so many lines
-    of the package's code after it."""
+    of the package's code after it. Changes of one kind to files of one folder, one after the other, are one step: the
+    two hundred arrays of a snapshot stand in a folder that nobody knows yet."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)
-    steps, place = 0, str(folder)
+    steps, place, before = 0, str(folder), ("", "")
 
     def count(event: str, details: tuple[Any, ...]) -> None:
-        nonlocal steps
+        nonlocal steps, before
         is_open = event == "open" and isinstance(details[2], int) and details[2] & (os.O_WRONLY | os.O_RDWR)
         if event == "fcntl.flock" or ((is_open or event in WRITES) and str(details[0]).startswith(place)):
-            steps += 1
-            if steps == at_step:
+            kind = event, os.path.dirname(str(details[0]))
+            steps += kind != before
+            if steps == at_step and kind != before:
                 _die_after(lines)
+            before = kind
 
     pipe.send(("go",))
     sys.addaudithook(count)

@@ -31,8 +31,6 @@ kind = "vector"
 epochs = 1
 embedding_dim = 8
 hidden_dims = [8]
-[update.incremental]
-wait_s = 120
 [publish]
 keep = 6
 [publish.gate]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +12,9 @@ from feedmill.cli.options import HERE, Dir, Set, workspace
 from feedmill.core.errors import ConfigError
 from feedmill.core.status import OK, report
 from feedmill.core.workspace import Workspace
+
+if TYPE_CHECKING:
+    from feedmill.publish.delta import Delta
 
 
 def update(
@@ -41,10 +44,10 @@ def run_full(at: Workspace) -> str:
     from feedmill.state import Replay
 
     trainer()
-    from feedmill.train.update.nightly import nightly
+    from feedmill.train.update.nightly import learned_upto, nightly
 
     base = load(at.artifacts)
-    night = nightly(at, base.parts, int(base.about["offset"]), Replay.of_workspace(at))
+    night = nightly(at, base.parts, learned_upto(base.about), Replay.of_workspace(at))
     about: dict[str, Any] = {**night.about, "base": base.version, "metrics": night.new, "metrics_of_base": night.base}
     about["specs"] = {n: from_dict(p.config["spec"]).hash for n, p in night.parts.items() if "spec" in p.config}
     about["run"] = {"score_ms": trial(at, night.parts, about, night.replay)}
@@ -59,7 +62,7 @@ def run_full(at: Workspace) -> str:
 
 
 def run_incremental(at: Workspace) -> str:
-    """One step over what has been waited for; a sentence about it.
+    """A step over each stretch of what has closed since the last one; a sentence about it.
 
     Raises:
         ArtifactError: there is no version to go on from.
@@ -67,15 +70,14 @@ def run_incremental(at: Workspace) -> str:
     from feedmill.log.whole import open_log
     from feedmill.publish import load
     from feedmill.publish.delta import newest, write
-    from feedmill.samples import SamplesConfig
     from feedmill.samples.guard import GuardConfig, verdict_of
-    from feedmill.state import StateConfig
+    from feedmill.samples.joiner.run import stored
 
     trainer()
-    from feedmill.train.update.config import UpdateConfig
+    from feedmill.train.update.closed import closed
     from feedmill.train.update.guarded import Guarded
     from feedmill.train.update.incremental import Incremental
-    from feedmill.train.update.source import Follower, state_before
+    from feedmill.train.update.nightly import learned_upto
 
     base = load(at.artifacts)
     last = newest(at.artifacts, base.version)
@@ -84,26 +86,30 @@ def run_incremental(at: Workspace) -> str:
     if undone is not None:
         write(at.artifacts, undone)
         typer.echo(f"warning: what a stretch in quarantine had taught is undone, {undone.n_rows:,} rows are as before")
-    offset = guarded.offset(int(base.about["offset"]))
-    wait_s = at.section("update", UpdateConfig).incremental.wait_s
-    log = open_log(at)
+    first = learned_upto(base.about)
+    offset, stop = guarded.offset(first), min(stored(at), guarded.judged)
+    n, delta, log = 0, None, open_log(at)
     try:
-        samples = at.section("samples", SamplesConfig, drop=["interest", "join", "guard"])
-        state = state_before(at.learner, log, at.section("state", StateConfig), offset, at.state)
-        follower = Follower(log, state, samples, offset, wait_s, guarded.learner.heads)
-        rows = follower.ready(guarded.may_learn, guarded.judged_ms)
-        if rows is None:
-            return f"nothing that has been waited for {wait_s:g} s since offset {offset:,}{guarded.words}"
-        delta, order = guarded.step(*rows, follower.state, follower.offset)
-        if order is not None:  # before the delta: who is stopped in between has learned nothing, and nothing is lost
-            log.append(order)
-        path = write(at.artifacts, delta)
+        for found in closed(at, log, offset, stop, first, guarded.may_learn, guarded.learner.heads):
+            delta, order = guarded.step(found.samples, found.probed, found.state, found.upto)
+            n += len(found.samples)
+            if order is not None:  # before the delta: who is stopped in between has learned nothing
+                log.append(order)
+            write(at.artifacts, delta)
+            _tell(at, delta, "quarantined" if order is not None else OK)
+            if order is not None:
+                upto = f"up to offset {found.upto:,}"
+                return f"warning: {len(found.samples):,} rows {upto} are put in quarantine{guarded.words}"
     finally:
         log.close()
-    follower.state.save(at.learner)
+    if delta is None:
+        if not stop:
+            return "nothing has been joined and judged yet: feedmill join turns the log into what is learned from"
+        return f"nothing new whose window closed by offset {stop:,}{guarded.words}"
+    return f"{n:,} rows closed by offset {delta.about['offset']:,}: {delta.n_rows:,} rows moved, step {delta.seq}"
+
+
+def _tell(at: Workspace, delta: Delta, state: str) -> None:
     figures = {"samples": delta.about["n_samples"], "rows_moved": delta.n_rows, "step": delta.seq}
-    now = OK if order is None else "quarantined"
-    report(at, "learn", offset=follower.offset, state=now, figures=figures, words=[f"on version {base.version}"])
-    if order is not None:
-        return f"warning: {len(rows[0]):,} rows up to offset {follower.offset:,} are put in quarantine{guarded.words}"
-    return f"{delta.about['n_samples']:,} rows up to offset {follower.offset:,}: {delta.n_rows:,} rows moved, {path}"
+    words = [f"on version {delta.base}"]
+    report(at, "learn", offset=int(delta.about["offset"]), state=state, figures=figures, words=words)

@@ -49,7 +49,7 @@ class Delta:
         base: the version whose rows these are.
         seq: steps since; the larger of two is the newer.
         changes: part -> array -> rows.
-        about: as JSON values: ``offset`` of the log that was learned from, how it went.
+        about: as JSON values: ``offset`` of the log, before which all closed that was learned from; how it went.
     """
 
     base: str

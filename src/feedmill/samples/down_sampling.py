@@ -33,14 +33,17 @@ class DownSampling(Config, frozen=True):
     ] = "correct"
 
 
-def down_sampled(samples: SampleBatch, config: DownSampling, seed: int) -> SampleBatch:
+def down_sampled(samples: SampleBatch, config: DownSampling, seed: int, positive: Mask | None = None) -> SampleBatch:
     """The kept rows, their ``weight`` multiplied by 1 / the chance they were kept with.
 
     Validation is cut from these rows, so it is sampled like what is learned from; the test is never: what a split holds
     out is not in the log that is sampled.
+
+    Args:
+        positive: bool[C] what is not to be sampled as a negative; None = what has a positive of a known label.
     """
     is_asked = rng(seed, "keep_share").random(len(samples.probe)) < config.keep_share
-    positive = is_positive(samples)
+    positive = is_positive(samples) if positive is None else positive
     is_drawn = rng(seed, "keep_negatives").random(len(samples)) < config.keep_negatives
     chance = np.where(positive, 1.0, config.keep_negatives) * config.keep_share
     kept = taken(samples, is_asked[samples.probe.request_of] & (positive | is_drawn))

@@ -88,8 +88,7 @@ def sample(events: EventBatch, state: State, config: SamplesConfig, seed: int) -
         )
     kind = events.numpy("kind")
     heads = tuple(h for h, kinds in HEADS.items() if np.isin(kind, kinds).sum() >= config.min_positives)
-    n_shown, n_clicked = (kind == Kind.IMPRESSION).sum(), np.isin(kind, LANES["clicked"]).sum()
-    shown = config.negatives == "shown" or (config.negatives == "auto" and n_shown >= max(1, n_clicked))
+    shown = is_shown(events, config)
     anchor_kinds = (Kind.IMPRESSION,) if shown else (LANES["clicked"] if "click" in heads else LANES["liked"])
     frame = _frame(events, state)
     anchors = frame.filter(pl.col("kind").is_in([int(k) for k in anchor_kinds]), pl.col("user") > 0, pl.col("item") > 0)
@@ -114,6 +113,13 @@ def sample(events: EventBatch, state: State, config: SamplesConfig, seed: int) -
         f"{len(anchors):,} positives, each with {config.n_negatives} items the user never touched "
         f"({config.popular_share:.0%} by popularity^0.75, the rest uniform){_kept_words(batch, config)}"
     )
+
+
+def is_shown(events: EventBatch, config: SamplesConfig) -> bool:
+    """Whether rows are impressions, as the log and ``config.negatives`` have it; else other candidates are drawn."""
+    kind = events.numpy("kind")
+    n_shown, n_clicked = (kind == Kind.IMPRESSION).sum(), np.isin(kind, LANES["clicked"]).sum()
+    return config.negatives == "shown" or bool(config.negatives == "auto" and n_shown >= max(1, n_clicked))
 
 
 def _kept_words(batch: SampleBatch, config: SamplesConfig) -> str:

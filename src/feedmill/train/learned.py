@@ -45,8 +45,8 @@ class Learned:
 
     def __init__(self, workspace: Workspace, replay: Replay, training: EventBatch, seed: int) -> None:
         self.workspace, self.replay, self.training, self.seed = workspace, replay, training, seed
-        verdict = verdict_of(workspace)
-        self.stretches = verdict.stretches if verdict is not None else []
+        self.verdict = verdict_of(workspace)
+        self.stretches = self.verdict.stretches if self.verdict is not None else []
         self.state = replay.state()
         with progress("folding state"):
             self.state.fold(training)

@@ -69,6 +69,9 @@ def test_what_goes_in_comes_out_or_waits(config: JoinConfig, events: EventBatch,
     for row in found:
         by_window[row["window_s"]] = by_window.get(row["window_s"], 0) + 1
     assert all(kind.closed == by_window.get(kind.window_s, 0) for kind in joiner.counts.kinds)
+    for window_s in by_window:  # so that one offset says what is still to come
+        offsets = [row["offset"] for row in found if row["window_s"] == window_s]
+        assert offsets == sorted(offsets), "windows close in the order of the log"
 
 
 @settings(max_examples=50)

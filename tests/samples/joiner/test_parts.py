@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -29,6 +30,11 @@ def joined(n: int = 60) -> Joined:
     return Joiner(told({"witnesses": 1})).feed(EventBatch.rows(rows), 0)
 
 
+def day_of(folder: Path, day: str) -> pa.Table:
+    found = [path for _, _, path in parts.files(folder / f"day={day}")]
+    return pa.concat_tables([pq.read_table(path, partitioning=None) for path in found])
+
+
 def write(folder: Path, start: int, stop: int, what: Joined, timezone: str = "UTC") -> list[Path]:
     return parts.write(folder, start, stop, what.samples, what.side, timezone)
 
@@ -38,13 +44,11 @@ def test_a_day_ends_at_its_own_midnight(tmp_path: Path, timezone: str, hours: fl
     what, days = joined(), ["2020-09-13", "2020-09-14"]
     write(tmp_path, 0, 90, what, timezone)
     assert parts.days(tmp_path) == days
-    first = parts.read_day(tmp_path, days[0])
-    assert first is not None
-    assert first.num_rows == int((24 - hours - 26 / 60 - 40 / 3600) * 3) + 1  # the first is at 12:26:40 UTC
-    whole = [parts.read_day(tmp_path, day, complete=False) for day in days]
-    assert pa.concat_tables([t for t in whole if t is not None]).sort_by("offset")["offset"].to_pylist() == sorted(
-        what.samples["offset"].to_pylist()
-    )
+    first = day_of(tmp_path, days[0])
+    n_complete = sum(first["is_complete"].to_pylist())
+    assert n_complete == int((24 - hours - 26 / 60 - 40 / 3600) * 3) + 1  # the first is at 12:26:40 UTC
+    whole = pa.concat_tables([day_of(tmp_path, day) for day in days])
+    assert sorted(whole["offset"].to_pylist()) == sorted(what.samples["offset"].to_pylist())
 
 
 def test_the_bytes_do_not_show_how_the_rows_came(tmp_path: Path) -> None:
@@ -58,12 +62,11 @@ def test_the_bytes_do_not_show_how_the_rows_came(tmp_path: Path) -> None:
 def test_the_types_and_labels_come_back(tmp_path: Path) -> None:
     what = joined()
     write(tmp_path, 0, 90, what)
-    day = parts.read_day(tmp_path, "2020-09-13")
-    assert day is not None
+    day = day_of(tmp_path, "2020-09-13")
+    day = day.filter(day["is_complete"])
     assert day.schema.field("click").type == pa.uint8()
     assert day["click"].to_pylist() == [k % 2 for k in range(len(day))]
     assert set(day["watch_s"].to_pylist()) == {0.0}
-    assert parts.read_day(tmp_path, "1999-01-01") is None
     aside = pq.read_table(next((tmp_path / "side").iterdir()))
     assert aside["why"].to_pylist() == ["late"]
 
@@ -90,6 +93,26 @@ def test_what_a_range_of_events_closed_comes_in_the_order_it_closed(tmp_path: Pa
     some = pa.concat_tables(parts.closed(tmp_path, at[3], at[-4]))
     assert some["closed_at"].to_pylist() == [x for x in at if at[3] <= x < at[-4]]
     assert list(parts.closed(tmp_path, 10**6, 10**7)) == []
+
+
+def test_a_file_that_is_replaced_while_it_is_read_costs_nothing(tmp_path: Path) -> None:
+    """The joiner writes a longer file and drops the shorter between a reader's look and its reading."""
+    short, whole = joined(30), joined(60)
+    write(tmp_path, 0, 45, short)
+    read, n = pq.read_table, 0
+
+    def late(path: Path, **how: Any) -> pa.Table:
+        nonlocal n
+        n += 1
+        if n == 1:
+            write(tmp_path, 0, 90, whole)
+        return read(path, **how)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parts.pq, "read_table", late)
+        (found,) = parts.closed(tmp_path, 0, 45)
+    closed_at = whole.samples["closed_at"].to_pylist()
+    assert found.to_pylist() == [r for r, at in zip(whole.samples.to_pylist(), closed_at, strict=True) if at < 45]
 
 
 def test_what_a_killed_process_left_is_swept(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import resource
 import signal
@@ -20,7 +21,7 @@ from feedmill.core.events import EventBatch, Kind
 from feedmill.core.workspace import Workspace
 from feedmill.log.sqlite import SqliteLog
 from feedmill.samples.joiner import JoinConfig, Joiner, checkpoint, parts
-from feedmill.samples.joiner.run import is_settled, needed, run
+from feedmill.samples.joiner.run import needed, run, stored
 from samples.joiner.plain import BASE_MS, event
 
 TOML = """
@@ -32,6 +33,17 @@ witnesses = 2
 part_events = 1024
 """
 N = 6000
+SAYING = """from feedmill.core.workspace import Workspace
+from feedmill.samples.joiner import parts
+from feedmill.samples.joiner.run import run
+at, write = Workspace.open({folder!r}), parts.write
+def told(*given):
+    print(given[2], flush=True)
+    done = write(*given)
+    print(given[2], flush=True)
+    return done
+parts.write = told
+"""
 
 
 def events(n: int = N, seed: int = 0) -> EventBatch:
@@ -71,7 +83,7 @@ def append(folder: Path, start: int, stop: int) -> None:
     log.close()
 
 
-def stored(folder: Path) -> dict[str, bytes]:
+def files(folder: Path) -> dict[str, bytes]:
     """Every file of samples, by its name."""
     root = folder / "samples"
     found = {str(p.relative_to(root)): p.read_bytes() for p in root.rglob("*.parquet")}
@@ -86,7 +98,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     assert ran.counts.uneven() == []
     assert ran.offset == N
     assert min(ran.counts.kinds[0].late, ran.counts.kinds[0].orphan, ran.counts.kinds[0].duplicate) > 0
-    return stored(folder)
+    return files(folder)
 
 
 def test_the_files_hold_what_a_joiner_gives(tmp_path: Path, whole: dict[str, bytes]) -> None:
@@ -96,7 +108,7 @@ def test_the_files_hold_what_a_joiner_gives(tmp_path: Path, whole: dict[str, byt
     expected = joiner.feed(events(), 0).samples
     found = pa.concat_tables(parts.closed(tmp_path / "samples", 0, N))
     assert found.to_pylist() == expected.to_pylist()
-    assert stored(tmp_path) == whole
+    assert files(tmp_path) == whole
     assert msgspec.json.decode(whole["joined.json"])["counts"]["accepted"] == joiner.counts.accepted
 
 
@@ -109,38 +121,36 @@ def test_a_log_that_grows_between_runs_gives_the_same_bytes(
         append(tmp_path, start, stop)
         assert run(at).offset == stop
         start = stop
-    assert stored(tmp_path) == whole
+    assert files(tmp_path) == whole
     assert needed(at) == 4096
 
 
-def test_a_listener_gets_everything_once_and_in_order(tmp_path: Path, whole: dict[str, bytes]) -> None:
-    at, seen = workspace(tmp_path, 3500), []
-    run(at, lambda samples: seen.append(samples))
-    append(tmp_path, 3500, N)
-    upto = max(s["closed_at"][-1].as_py() for s in seen) + 1
-    run(at, lambda samples: seen.append(samples), since=upto)
-    expected = pa.concat_tables(parts.closed(tmp_path / "samples", 0, N))
+def test_who_reads_what_is_stored_gets_everything_once_and_in_order(tmp_path: Path) -> None:
+    at, seen, upto = workspace(tmp_path, 0), [], 0
+    assert stored(at) == 0
+    for low, high in itertools.pairwise((0, 700, 3500, 3600, N)):
+        append(tmp_path, low, high)
+        run(at)
+        assert stored(at) == high
+        seen += list(parts.closed(tmp_path / "samples", upto, stored(at)))
+        upto = seen[-1]["closed_at"][-1].as_py() + 1 if seen else 0
+    expected = Joiner(at.section("samples.join", JoinConfig)).feed(events(), 0).samples
     assert pa.concat_tables(seen).to_pylist() == expected.to_pylist()
-    forgotten: list[pa.Table] = []  # a listener that lost all since the beginning gets it from the files
-    run(at, forgotten.append)
-    assert pa.concat_tables(forgotten).to_pylist() == expected.to_pylist()
 
 
 def test_a_day_is_settled_when_all_of_it_is_in_samples(tmp_path: Path) -> None:
-    midnight, rows = BASE_MS // 1000 // 86_400 * 86_400 + 86_400 - BASE_MS / 1000, []
-    at = workspace(tmp_path, 0)
-    assert not is_settled(at, "2020-09-13")
+    midnight = BASE_MS // 1000 // 86_400 * 86_400 + 86_400
+    at, n_complete = workspace(tmp_path, 0), 0
     for k, after_s in enumerate((-2.0, -1.0, 30.0, 60.0, 63.0, 64.5, 66.0, 67.0)):
-        rows = [event(Kind.IMPRESSION, midnight + after_s, f"r{k}", "x")]
         log = SqliteLog(tmp_path / "log.sqlite")
-        log.append(EventBatch.rows(rows))
+        log.append(EventBatch.rows([event(Kind.IMPRESSION, midnight - BASE_MS / 1000 + after_s, f"r{k}", "x")]))
         log.close()
-        run(at)
-        day = parts.read_day(tmp_path / "samples", "2020-09-13")
+        ran = run(at)
+        n_complete = ran.counts.complete
         # of two witnesses the clock is the older: 66 s, when the windows of 60 s and the skew of 5 s are over
-        assert is_settled(at, "2020-09-13") == (after_s >= 67)
-        assert (day is not None and day.num_rows == 2) == (after_s >= 66)
-    assert not is_settled(at, "2020-09-14")
+        assert (ran.settled_ms is not None and ran.settled_ms >= midnight * 1000) == (after_s >= 67)
+        assert (n_complete == 2) == (after_s >= 66)
+    assert n_complete == 2
 
 
 @pytest.mark.parametrize("n_damaged", [1, 2])
@@ -148,19 +158,19 @@ def test_a_damaged_checkpoint_is_passed_over_and_said(tmp_path: Path, whole: dic
     at = workspace(tmp_path, 5500)
     run(at)
     append(tmp_path, 5500, N)
-    files = checkpoint.stored(tmp_path / "samples" / "checkpoints")
-    assert len(files) == 2
-    for path in files[:n_damaged]:
+    found = checkpoint.stored(tmp_path / "samples" / "checkpoints")
+    assert len(found) == 2
+    for path in found[:n_damaged]:
         path.write_bytes(path.read_bytes()[:-50])
     ran = run(at)
     assert len(ran.notes) == n_damaged
     assert "not what was written" in ran.notes[0]
     assert ran.start == (4096 if n_damaged == 1 else 0)
-    assert stored(tmp_path) == whole
+    assert files(tmp_path) == whole
 
 
 def test_who_follows_says_at_once_that_a_checkpoint_is_damaged(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at = workspace(tmp_path, 5500)
     run(at)
@@ -168,11 +178,12 @@ def test_who_follows_says_at_once_that_a_checkpoint_is_damaged(
     newest = checkpoint.stored(tmp_path / "samples" / "checkpoints")[0]
     newest.write_bytes(newest.read_bytes()[:-50])
 
-    def stop(_: pa.Table) -> None:
+    def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
+    monkeypatch.setattr(parts, "write", stop)
     with pytest.raises(KeyboardInterrupt):
-        run(at, stop, until_end=False)
+        run(at, until_end=False)
     assert [r.levelname for r in caplog.records if "not what was written" in r.message] == ["WARNING"]
 
 
@@ -223,38 +234,31 @@ def test_a_full_disk_is_said_and_made_good(tmp_path: Path, whole: dict[str, byte
     assert list((tmp_path / "samples").rglob("*.new")) == []
     assert checkpoint.stored(tmp_path / "samples" / "checkpoints") == []
     run(at)
-    assert stored(tmp_path) == whole
+    assert files(tmp_path) == whole
 
 
 @pytest.mark.slow
 def test_it_follows_a_log_until_it_is_stopped(tmp_path: Path, whole: dict[str, bytes]) -> None:
     at = workspace(tmp_path, 3000)
-    code = (
-        "from feedmill.core.workspace import Workspace; from feedmill.samples.joiner.run import run\n"
-        f"at = Workspace.open({str(tmp_path)!r})\n"
-        "run(at, lambda s: print(s['closed_at'][-1], flush=True), until_end=False)\n"
-    )
+    code = SAYING.format(folder=str(tmp_path)) + "run(at, until_end=False, flush_s=0.1)\n"
     with subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
-        assert any(int(line) > 2900 for line in process.stdout)
+        assert any(int(line) == 3000 for line in process.stdout)
         append(tmp_path, 3000, N)
-        assert any(int(line) > N - 100 for line in process.stdout)
+        assert any(int(line) == N for line in process.stdout)
         process.send_signal(signal.SIGINT)
         assert "KeyboardInterrupt" in process.communicate()[1]
     assert run(at).offset == N
-    assert stored(tmp_path) == whole
+    assert files(tmp_path) == whole
 
 
 @pytest.mark.slow
 def test_killed_at_any_moment_it_goes_on_with_the_same_bytes(tmp_path: Path, whole: dict[str, bytes]) -> None:
     workspace(tmp_path)
     random, n_killed = rng(0, "kill"), 0
-    code = (
-        "import sys; from feedmill.core.workspace import Workspace; from feedmill.samples.joiner.run import run\n"
-        f"at = Workspace.open({str(tmp_path)!r}); print('go', flush=True); run(at, lambda s: print(flush=True))\n"
-    )
+    code = SAYING.format(folder=str(tmp_path)) + "print('go', flush=True); run(at)\n"
     for _ in range(6):
         with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
             assert process.stdout is not None
@@ -268,4 +272,4 @@ def test_killed_at_any_moment_it_goes_on_with_the_same_bytes(tmp_path: Path, who
     )
     assert done.returncode == 0, done.stderr
     assert "impressions =" in done.stdout
-    assert stored(tmp_path) == whole
+    assert files(tmp_path) == whole

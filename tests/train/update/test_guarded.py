@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from feedmill.core.workspace import Workspace
-from feedmill.log.memory import MemoryLog
 from feedmill.publish.delta import Delta
 from feedmill.samples import SamplesConfig
 from feedmill.samples.guard import GuardConfig, Stretch, Verdict, quarantined
@@ -24,7 +23,6 @@ from feedmill.train.update.config import NightlyConfig
 from feedmill.train.update.guarded import Guarded, is_clean
 from feedmill.train.update.incremental import Incremental
 from feedmill.train.update.nightly import Continued
-from feedmill.train.update.source import Follower, since
 from train.update.test_incremental import same, stretch
 from train.update_world import RAW, UpdateWorld
 
@@ -93,18 +91,19 @@ def _moved(plain: Guarded, after: Delta) -> Any:
                      for k, c in after.changes["rank"].items()}}  # fmt: skip
 
 
-def test_what_the_guard_has_not_judged_waits(world: UpdateWorld) -> None:
-    log = MemoryLog()
-    log.append(world.events)
-    follower = Follower(log, State(), SamplesConfig(), 0, 60.0)
-    judged_ms = int(world.samples.probe.time_ms[100])
-    ready = follower.ready(until_ms=judged_ms)
-    assert ready is not None
-    assert ready[0].probe.time_ms.max() == judged_ms
-    assert follower.ready(until_ms=judged_ms) is None
-    rest = follower.ready()
-    assert rest is not None
-    assert rest[0].probe.time_ms.min() > judged_ms
+def test_nothing_is_judged_before_the_guard_has_looked(world: UpdateWorld) -> None:
+    assert guarded(world).judged == 0
+    assert guarded(world, verdict=Verdict(77, None, False, [])).judged == 77
+
+
+def test_a_later_step_of_older_rows_does_not_hide_what_the_newest_was(world: UpdateWorld) -> None:
+    """A like of an hour ago closes after the click of ten minutes ago; the click is what a break may have taken."""
+    time_ms = world.samples.probe.time_ms
+    on = guarded(world)
+    step(on, world, 10, 15)
+    last = step(on, world, 0, 5)
+    assert last.about["until_ms"] == time_ms[14]
+    assert not is_clean(last, [Stretch(int(time_ms[12]), 0)])
 
 
 def test_without_a_clean_delta_it_begins_anew(world: UpdateWorld) -> None:
@@ -170,7 +169,7 @@ def test_a_night_leaves_a_stretch_out(world: UpdateWorld, tmp_path: Path) -> Non
     (tmp_path / "ill" / "samples").mkdir(parents=True)
     for name, verdict in (("well", quarantine()), ("ill", Verdict(0, None, False, stretches))):
         tell(tmp_path / name, verdict, None)
-    said = (world.artifact.parts, world.offset, since(world.offset, SamplesConfig(), 0), NightlyConfig(), 0)
+    said = (world.artifact.parts, world.offset, NightlyConfig(), 0)
     nights = [
         Continued(Workspace(tmp_path / name, RAW), Replay(world.events, State()), *said) for name in ("well", "ill")
     ]

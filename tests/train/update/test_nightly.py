@@ -18,12 +18,11 @@ from feedmill.log.memory import MemoryLog
 from feedmill.publish import delta as deltas
 from feedmill.publish import load, write
 from feedmill.retrieval.vector import encoder_of
-from feedmill.samples import SamplesConfig
+from feedmill.samples import SamplesConfig, sample
 from feedmill.state import Replay, State
 from feedmill.train import Fitted, fit
 from feedmill.train.update.incremental import Incremental
 from feedmill.train.update.nightly import Night, nightly
-from feedmill.train.update.source import Follower
 from shown_worlds import impressions
 from worlds import click
 
@@ -147,17 +146,17 @@ def test_a_served_graph_takes_up_a_delta_as_if_it_had_been_published(base: Fitte
     """One mechanism for the ranker and the channel: equal to an artifact that was written with these rows."""
     version = write(tmp_path, base.parts, base.about)
     served = load(tmp_path, version, private=deltas.MOVING)
-    log = MemoryLog()
-    log.append(EVENTS)
-    learner = Incremental(WORKSPACE, load(tmp_path, version))
-    follower = Follower(log, State(), SamplesConfig(), N, 60.0, learner.heads)
-    rows, state = follower.ready(), follower.state
-    assert rows is not None
+    learner, state = Incremental(WORKSPACE, load(tmp_path, version)), State()
+    state.fold(EVENTS[:N])
+    state.register(EVENTS)
+    samples, _ = sample(EVENTS[N:], state, SamplesConfig(min_positives=1), 0)
+    probed = state.fold(EVENTS[N:], samples.probe)
+    assert probed is not None
     rank, encode = served.part("rank"), encoder_of(served.part("two_tower"), state)
     graph = calibrated(Graph(rank, state), rank, state)
     user, items = state.view("u1", state.newest_ms), np.arange(1, 13, dtype=np.int32)
     before, was = graph.score(user, items), encode(user)
-    deltas.write(tmp_path, learner.step(*rows, state, follower.offset))
+    deltas.write(tmp_path, learner.step(samples, probed, state, len(EVENTS)))
     delta = deltas.newest(tmp_path, version)
     assert delta is not None
     deltas.apply(served, delta)

@@ -1,111 +1,118 @@
-"""A follower reads behind the end of the log, and every row is of its own moment."""
+"""What a night learns from: the joiner's impressions, each once; or the log's own rows where nobody joins."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import numpy as np
+import pytest
+from msgspec.structs import replace
 
+from feedmill.core.errors import DataError
 from feedmill.core.events import EventBatch, Kind
-from feedmill.log.memory import MemoryLog
-from feedmill.samples import SamplesConfig, sample
-from feedmill.state import Replay, State, StateConfig
-from feedmill.train.update.source import Follower, since, state_before
+from feedmill.core.workspace import Workspace
+from feedmill.log.sqlite import SqliteLog
+from feedmill.samples import SamplesConfig
+from feedmill.samples.guard import verdict_of
+from feedmill.samples.joiner.run import run, stored
+from feedmill.state import Replay, State
+from feedmill.train.update.source import rows_of_night, since
 from shown_worlds import impressions
-from worlds import START_MS, click
+from worlds import tastes
 
 CONFIG = SamplesConfig()
+TOML = """
+[samples.join]
+windows = { click = 600, like = 1800 }
+skew_s = 60
+part_events = 1024
+[samples.guard]
+window_s = 60
+"""
 
 
-def log_of(events: EventBatch) -> MemoryLog:
-    log = MemoryLog()
-    log.append(events)
-    return log
-
-
-def test_what_it_gives_is_what_one_pass_over_the_log_gives() -> None:
-    """In three reads, as the log grows: the same rows with the same answers as one fold of all of it."""
-    events, _ = impressions(n=300, n_users=8, n_items=6)
-    log = log_of(events[:150])
-    follower = Follower(log, State(), CONFIG, 40, 120.0, ("click", "share"))
-    found = []
-    for end in (150, 280, len(events)):
-        log.append(events[log.end : end])
-        ready = follower.ready()
-        assert ready is not None
-        found.append(ready)
+def told(replay: Replay) -> State:
     state = State()
-    state.register(events)
-    samples, _ = sample(events, state, SamplesConfig(min_positives=1, window_s=120), 0)
-    probed = state.fold(events, samples.probe)
-    assert probed is not None
-    first = int(np.searchsorted(samples.probe.at, 40))
-    n = sum(len(s) for s, _ in found)
-    np.testing.assert_array_equal(np.concatenate([p.item for _, p in found]), probed.item[first : first + n])
-    counts = np.concatenate([p.item_counts for _, p in found])
-    np.testing.assert_array_equal(counts, probed.item_counts[first : first + n])
-    history = np.concatenate([p.users.history for _, p in found])
-    np.testing.assert_array_equal(history, probed.users.history[first : first + n])
-    clicks = np.concatenate([s.labels[:, s.heads.index("click")] for s, _ in found])
-    np.testing.assert_array_equal(clicks, samples.labels[first : first + n, samples.heads.index("click")])
-    assert n > 200
+    state.fold(replay.events)
+    return state
 
 
-def test_it_waits_for_what_may_still_come() -> None:
-    shown = [click(START_MS + 60_000 * k, "u1", f"i{k}", Kind.IMPRESSION) for k in range(4)]
-    follower = Follower(log_of(EventBatch.rows(shown)), State(), CONFIG, 0, 100.0, ("click",))
-    ready = follower.ready()
-    assert ready is not None
-    samples, _ = ready
-    assert len(samples) == 2, "those of the last 100 seconds may yet be clicked"
-    assert samples.heads == ("click",)
-    assert not samples.labels.any()
-    assert samples.mask.all()
-    assert follower.offset == 2
-    assert follower.ready() is None
-
-
-def test_a_night_begins_at_an_offset() -> None:
+def test_a_night_of_the_log_begins_at_an_offset() -> None:
     events, _ = impressions(n=200, n_users=8, n_items=6)
-    state = State()
-    state.fold(events)
-    rows = since(120, CONFIG, 0, ("click", "share"))(Replay(events, State()), state)
+    replay = Replay(events, State())
+    rows = since(120, replay, told(replay), CONFIG, 0, ("click", "share"))
     assert rows.probe.at.min() >= 120
-    every = since(0, CONFIG, 0)(Replay(events, State()), state)
+    every = since(0, replay, told(replay), CONFIG, 0)
     assert len(rows) == int((every.probe.at[every.probe.request_of] >= 120).sum())
     assert {"click", "share"} <= set(rows.heads)
+    absent = rows.heads.index("share")
+    assert not rows.labels[:, absent].any()
+    assert rows.mask[:, absent].all()
 
 
-def test_a_stretch_in_quarantine_is_folded_and_not_learned_from() -> None:
-    events, _ = impressions(n=200, n_users=8, n_items=6)
-    plain, careful = (Follower(log_of(events), State(), CONFIG, 0, 60.0) for _ in range(2))
-    every = plain.ready()
-    low_ms, high_ms = events.numpy("time_ms")[[80, 150]].tolist()
-    some = careful.ready(lambda time_ms: (time_ms < low_ms) | (time_ms >= high_ms))
-    assert every is not None
-    assert some is not None
-    at, time_ms = every[0].probe.at, every[0].probe.time_ms
-    np.testing.assert_array_equal(some[0].probe.at, at[(time_ms < low_ms) | (time_ms >= high_ms)])
-    assert 0 < len(some[0].probe) < len(every[0].probe)
-    np.testing.assert_array_equal(some[1].item_counts[-20:], every[1].item_counts[-20:])
-    assert careful.offset == plain.offset
+def shop(folder: Path, events: EventBatch) -> Workspace:
+    at = Workspace.create(folder, TOML)
+    log = SqliteLog(at.log)
+    log.append(events)
+    log.close()
+    return at
 
 
-def test_it_goes_on_from_its_own_snapshot(tmp_path: Path) -> None:
-    """As if it had folded everything; one that is too new, or none, is no use."""
-    events, _ = impressions(n=200, n_users=8, n_items=6)
-    log, config = log_of(events), StateConfig()
-    plain = Follower(log, State(), CONFIG, 60, 30.0)
-    early = Follower(log_of(events[:130]), State(), CONFIG, 0, 30.0)
-    assert early.ready() is not None
-    early.state.save(tmp_path / "own")
-    state = state_before(tmp_path / "own", log, config, 150, tmp_path)
-    assert state.offset == early.offset
-    assert state_before(tmp_path / "own", log, config, early.offset - 1, tmp_path).offset == 0
-    assert state_before(tmp_path / "none", log, config, 150, tmp_path).offset == 0
-    through, again = plain.ready(), Follower(log, state, CONFIG, 150, 30.0).ready()
-    assert through is not None
-    assert again is not None
-    n = len(again[0])
-    np.testing.assert_array_equal(again[1].item_counts, through[1].item_counts[-n:])
-    np.testing.assert_array_equal(again[1].users.history, through[1].users.history[-len(again[0].probe) :])
+def test_nights_of_the_joiner_give_every_impression_once_with_final_labels(tmp_path: Path) -> None:
+    """As the log grows, each night begins where the one before ended; none knows a label that may yet change."""
+    events, _ = impressions(n=900, n_users=8, n_items=6, rate=0.3, keyed=True)
+    at, offset, found, high = shop(tmp_path / "shop", events[:0]), 0, [], 0
+    for night_end in (500, 900, len(events)):
+        log = SqliteLog(at.log)
+        log.append(events[high:night_end])
+        log.close()
+        high = night_end
+        run(at)
+        replay = Replay.of_workspace(at)
+        rows, upto = rows_of_night(at, replay, told(replay), verdict_of(at), offset, ("click",), 0)
+        assert offset <= rows.probe.at.min() <= rows.probe.at.max() < upto <= replay.end
+        found += list(zip(rows.probe.at.tolist(), rows.labels.tolist(), strict=True))
+        offset = upto
+    assert rows.mask.all()
+    kind, request = events.numpy("kind"), events.table.column("request_id").to_numpy(zero_copy_only=False)
+    shown = np.flatnonzero(kind == Kind.IMPRESSION)[: len(found)]
+    assert len(found) > 700
+    assert [place for place, _ in found] == shown.tolist()
+    for head in ("click", "like"):
+        labels = np.array([said[rows.heads.index(head)] for _, said in found])
+        acted = np.isin(request[shown], request[kind == Kind[head.upper()]])
+        np.testing.assert_array_equal(labels > 0, acted)
+    with pytest.raises(DataError, match=f"0 requests since offset {offset:,} whose windows"):
+        rows_of_night(at, replay, told(replay), verdict_of(at), offset, (), 0)
+
+
+def test_what_the_guard_has_not_judged_is_left_to_the_next_night(tmp_path: Path) -> None:
+    events, _ = impressions(n=900, n_users=8, n_items=6, keyed=True)
+    at = shop(tmp_path / "shop", events)
+    run(at)
+    replay, verdict = Replay.of_workspace(at), verdict_of(at)
+    assert verdict is not None
+    assert 0 < verdict.offset <= stored(at)
+    _, upto = rows_of_night(at, replay, told(replay), verdict, 0, (), 0)
+    earlier = replace(verdict, offset=verdict.offset // 2)
+    rows, sooner = rows_of_night(at, replay, told(replay), earlier, 0, (), 0)
+    assert rows.probe.at.max() < sooner < verdict.offset // 2 < upto
+    with pytest.raises(DataError, match="whose windows have closed"):
+        rows_of_night(at, replay, told(replay), None, 0, (), 0)
+
+
+@pytest.mark.parametrize("why", ["nobody joins", "there are no impressions", "negatives are drawn"])
+def test_else_the_log_gives_its_rows(tmp_path: Path, why: str) -> None:
+    events = tastes() if why == "there are no impressions" else impressions(n=300, keyed=True)[0]
+    at = shop(tmp_path / "shop", events)
+    if why == "negatives are drawn":
+        at = Workspace.open(at.path, {"samples.negatives": "drawn"})
+    if why != "nobody joins":
+        run(at)
+    replay = Replay.of_workspace(at)
+    rows, upto = rows_of_night(at, replay, told(replay), verdict_of(at), 200, ("click",), 0)
+    config = at.section("samples", SamplesConfig, drop=["join", "guard"])
+    expected = since(200, replay, told(replay), config, 0, ("click",))
+    assert upto == replay.end == len(events)
+    np.testing.assert_array_equal(rows.labels, expected.labels)
+    np.testing.assert_array_equal(rows.probe.item, expected.probe.item)

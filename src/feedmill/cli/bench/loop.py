@@ -2,7 +2,7 @@
 
 Both go one way: the service folds the like into the state before it acknowledges it, and computes the user vector of
 each feed from the histories in that state. So the wait is for the next feed, and learning has no part in it; when
-weights follow is for the schedule to say (``[run] incremental_s`` and ``[update.incremental] wait_s``).
+weights follow is for the schedule to say (``[samples.join] windows`` and ``[run] incremental_s``).
 """
 
 from __future__ import annotations

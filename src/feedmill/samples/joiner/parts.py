@@ -75,40 +75,32 @@ def days(folder: Path) -> list[str]:
     return sorted(p.name.removeprefix("day=") for p in folder.glob("day=*") if any(p.glob("part-*.parquet")))
 
 
-def read_day(folder: Path, day: str, *, complete: bool = True) -> pa.Table | None:
-    """The samples of a day in the order in which they closed; None where there are none.
-
-    Args:
-        complete: one row for each impression, with all labels; False: a row for each window too.
-
-    Raises:
-        OSError: a file cannot be read.
-    """
-    tables = [pq.read_table(path, partitioning=None) for _, _, path in files(folder / f"day={day}")]
-    if not tables:
-        return None
-    table = pa.concat_tables(tables)
-    return table.filter(table["is_complete"]) if complete else table
-
-
 def closed(folder: Path, start: int, stop: int) -> Iterator[pa.Table]:
     """Samples that the events from offset ``start`` up to ``stop`` closed, stretch by stretch, in that order.
 
+    A joiner may be at work: what it has said to be stored is there whole, be it in a file that a longer one replaces.
+
     Raises:
         OSError: a file cannot be read.
     """
-    stretches: dict[int, list[Path]] = {}
-    for day in days(folder):
-        for first, last, path in files(folder / f"day={day}"):
-            if first < stop and last > start:
-                stretches.setdefault(first, []).append(path)
-    for _, paths in sorted(stretches.items()):
-        table = pa.concat_tables([pq.read_table(path, partitioning=None) for path in paths])
+    found = [part for day in days(folder) for part in files(folder / f"day={day}")]
+    for first in sorted({first for first, last, _ in found if first < stop and last > start}):
+        table = _stretch(folder, first)
         at = table["closed_at"]
         table = table.filter(pc.and_(pc.greater_equal(at, start), pc.less(at, stop)))
         keys = [("closed_at", "ascending"), ("window_s", "ascending"), ("offset", "ascending")]
         if table.num_rows:
             yield table.take(pc.sort_indices(table, keys))
+
+
+def _stretch(folder: Path, start: int) -> pa.Table:
+    """Rows of all days that the stretch from an offset on closed."""
+    while True:
+        paths = [path for day in days(folder) for first, _, path in files(folder / f"day={day}") if first == start]
+        try:
+            return pa.concat_tables([pq.read_table(path, partitioning=None) for path in paths])
+        except FileNotFoundError:  # a longer one has taken its place since
+            continue
 
 
 def files(folder: Path) -> Sequence[tuple[int, int, Path]]:

@@ -1,4 +1,4 @@
-"""Follow a workspace's log from the last checkpoint: samples to Parquet and to whoever listens.
+"""Follow a workspace's log from the last checkpoint: samples to Parquet, which whoever learns reads.
 
 Killed anywhere, it goes on from the last checkpoint and writes the same files with the same bytes again: what a file
 holds, and its name, depend on offsets of the log alone.
@@ -10,11 +10,9 @@ import logging
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from time import monotonic
 from typing import Any, NamedTuple
-from zoneinfo import ZoneInfo
 
 import msgspec
 import pyarrow as pa
@@ -27,7 +25,7 @@ from feedmill.core.status import report
 from feedmill.core.workspace import Workspace
 from feedmill.log.whole import CHUNK, open_log
 from feedmill.samples.guard.config import GuardConfig
-from feedmill.samples.guard.verdict import FILE, Verdict, tell
+from feedmill.samples.guard.verdict import FILE, tell, told
 from feedmill.samples.guard.watch import Watch
 from feedmill.samples.joiner import checkpoint, parts
 from feedmill.samples.joiner.config import JoinConfig
@@ -39,7 +37,6 @@ from feedmill.state.stored import fingerprint
 
 STATUS = "joined.json"
 LOGGER = logging.getLogger("feedmill.join")
-Listener = Callable[[pa.Table], None]
 
 
 class Ran(NamedTuple):
@@ -69,9 +66,7 @@ def folder_of(workspace: Workspace) -> Path:
 
 def run(
     workspace: Workspace,
-    listener: Listener | None = None,
     *,
-    since: int = 0,
     again: bool = False,
     until_end: bool = True,
     flush_s: float = 60.0,
@@ -79,9 +74,6 @@ def run(
     """Join the log up to its end, or for ever.
 
     Args:
-        listener: is handed samples in the order in which they closed. Rows that one event closed come in one call.
-        since: the listener has everything that events before this offset closed; after a crash it gets the rest, from
-            the stored samples and then from the log, and nothing twice.
         again: forget everything that was joined, and start from the log's beginning.
         until_end: stop at the end of the log; else wait for more.
         flush_s: without ``until_end``, how often the last stretch is written while it grows.
@@ -106,7 +98,7 @@ def run(
             if not until_end:  # whoever follows is not handed ``Ran`` before the end, which may never come
                 for note in notes:
                     LOGGER.warning("%s", note)
-            return _Follower(folder, log, joiner, watch, listener, since, notes).follow(until_end, flush_s)
+            return _Follower(folder, log, joiner, watch, notes).follow(until_end, flush_s)
         finally:
             log.close()
 
@@ -133,19 +125,12 @@ def resume(folder: Path, fresh: Joiner, log: EventLog) -> tuple[Joiner, tuple[st
     return fresh, tuple(notes), ""
 
 
-def is_settled(workspace: Workspace, day: str) -> bool:
-    """Whether every impression of a day, ISO 8601 in the joiner's time zone, is in samples with all its labels.
-
-    Raises:
-        ConfigError: an unknown time zone.
-    """
+def stored(workspace: Workspace) -> int:
+    """The offset of the log up to which what closed is in the stored samples; 0 where nobody joins."""
     try:
-        said = msgspec.json.decode((folder_of(workspace) / STATUS).read_bytes())["settled_ms"]
-    except OSError:
-        return False
-    zone = ZoneInfo(workspace.section("samples.join", JoinConfig).timezone)
-    midnight = datetime.combine(date.fromisoformat(day) + timedelta(days=1), time(), zone)
-    return said is not None and said >= midnight.timestamp() * 1000
+        return int(msgspec.json.decode((folder_of(workspace) / STATUS).read_bytes())["offset"])
+    except FileNotFoundError:
+        return 0
 
 
 def needed(workspace: Workspace) -> int | None:
@@ -181,19 +166,17 @@ class _Follower:
         log: EventLog,
         joiner: Joiner,
         watch: Watch,
-        listener: Listener | None,
-        since: int,
         notes: tuple[str, ...],
     ) -> None:
         self._folder, self._log, self._joiner, self._watch = folder, log, joiner, watch
-        self._told: Verdict | None = None
-        self._listener, self._since, self._notes = listener, since, notes
+        self._told = told(folder.parent)
+        self._notes = notes
         self._start = self._from = self._written = joiner.offset
         self._found: list[Any] = []
 
     def follow(self, until_end: bool, flush_s: float) -> Ran:
-        self._catch_up()
         self._to_end()
+        self._tell()  # also when nothing was new: what the guard wrote may be gone
         self._flush()
         flushed = monotonic()
         wait: Callable[[int, float], bool] | None = getattr(self._log, "wait", None)
@@ -205,12 +188,6 @@ class _Follower:
                 flushed = monotonic()
         return self._ran()
 
-    def _catch_up(self) -> None:
-        """What the listener missed and the checkpoint has passed."""
-        if self._listener is not None and self._since < self._joiner.offset:
-            for table in parts.closed(self._folder, self._since, self._joiner.offset):
-                self._listener(table)
-
     def _to_end(self) -> None:
         end, size = self._log.end, self._joiner.config.part_events
         with progress("joining", end - self._joiner.offset) as advance:
@@ -220,8 +197,7 @@ class _Follower:
                 joined = self._joiner.feed(events, at)
                 self._found.append(joined)
                 self._watch.feed(events, at, joined.ticks)
-                self._tell()  # before samples are handed over, so that who learns from them knows
-                self._hand_over(joined.samples)
+                self._tell()  # before these samples are stored, so that who learns from them knows
                 if after == full:
                     self._store_stretch()
                 advance(after - at)
@@ -232,15 +208,6 @@ class _Follower:
         if verdict != self._told:
             tell(self._folder.parent, verdict, self._told)
             self._told = verdict
-
-    def _hand_over(self, samples: pa.Table) -> None:
-        if self._listener is None:
-            return
-        if self._joiner.offset > self._since and samples.num_rows:
-            closed_at = samples["closed_at"].to_numpy()
-            first = int(closed_at.searchsorted(self._since))
-            if first < len(closed_at):
-                self._listener(samples.slice(first))
 
     def _store_stretch(self) -> None:
         """The stretch is full: its samples, then the state from which the next one begins."""

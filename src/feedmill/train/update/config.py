@@ -31,9 +31,6 @@ class IncrementalConfig(Config, frozen=True):
     )
     beta: Annotated[float, Meta(gt=0, description="keeps the first steps of a row small")] = 0.1
     batch_size: Annotated[int, Meta(ge=1, description="requests per step")] = 64
-    wait_s: Annotated[
-        float, Meta(gt=0, description="an impression without feedback after so many seconds counts as a negative")
-    ] = 900.0
     calibrate: Annotated[
         bool, Meta(description="let a line on each head's logit follow what was said since the last version")
     ] = True

@@ -31,14 +31,18 @@ class Guarded:
 
     Args:
         learner: which goes on from ``last``.
-        verdict: on the stream; None = nobody looks at it, and only steps are judged.
+        verdict: on the stream; None = nobody has looked at it, and nothing of it is known to be well.
         config: ``healthy`` is one here: a step is minutes long.
+
+    Attributes:
+        judged: the offset of the log up to which the guard has judged: what closed after it waits.
     """
 
     def __init__(self, learner: Incremental, last: Delta | None, verdict: Verdict | None, config: GuardConfig) -> None:
         self.learner, self._last = learner, last
         self._stretches = verdict.stretches if verdict is not None else []
-        self.judged_ms = verdict.judged_ms if verdict is not None else None
+        self.judged = verdict.offset if verdict is not None else 0
+        self._judged_ms = verdict.judged_ms if verdict is not None else None
         self._resumes = verdict.resumes if verdict is not None else 0
         self._is_open = verdict is not None and verdict.is_open
         about: Mapping[str, Any] = last.about if last is not None else {}
@@ -59,7 +63,7 @@ class Guarded:
         return self._last
 
     def offset(self, base: int) -> int:
-        """Of the log, up to which has been learned; ``base`` before there is a delta."""
+        """Of the log, what closed before which has been learned; ``base`` before there is a delta."""
         return int(self._last.about.get(OFFSET, base)) if self._last is not None else base
 
     def may_learn(self, time_ms: Times) -> Mask:
@@ -96,15 +100,16 @@ class Guarded:
             return f": the guard is open since {moment(going[-1].from_ms)}, see feedmill guard status"
         if self._steps.is_open:
             return ": predictions and what came of them part, see feedmill guard status"
-        return "" if self.judged_ms is None else f", of what the guard has judged, up to {moment(self.judged_ms)}"
+        return "" if self._judged_ms is None else f", of what the guard has judged, up to {moment(self._judged_ms)}"
 
     def _noted(self, delta: Delta, last: Delta | None) -> Delta:
         """The delta, which says what it has left out, and carries on what is known of steps."""
         before = last.about if last is not None else {}
         out = {int(a): int(b) for a, b in before.get(LEFT_OUT, ())} | {s.from_ms: s.to_ms for s in self._stretches}
-        until = {UNTIL: before[UNTIL]} if UNTIL in before else {}
+        times = [about[UNTIL] for about in (before, delta.about) if UNTIL in about]
+        until = {UNTIL: max(times)} if times else {}
         own = {LEFT_OUT: sorted(map(list, out.items())), STEPS: self._steps.state().decode(), RESUMES: self._resumes}
-        return replace(delta, about={**until, **delta.about, **own})
+        return replace(delta, about={**delta.about, **until, **own})
 
 
 def is_clean(delta: Delta, stretches: Sequence[Stretch]) -> bool:

@@ -21,7 +21,6 @@ from feedmill.publish.delta import Delta
 from feedmill.state import Probed, State
 from feedmill.train.config import TrainConfig
 from feedmill.train.plans import Plans
-from feedmill.train.rank.ranking import RANK
 from feedmill.train.update.config import UpdateConfig
 from feedmill.train.update.learners import learners
 from feedmill.train.update.ranker_rows import aligned
@@ -35,7 +34,7 @@ class Incremental:
         last: its newest delta, to go on from; None = begin.
 
     Attributes:
-        heads: that samples shall have; () without a ranker.
+        heads: whose labels it learns from.
         seq: steps done since the full version.
 
     Raises:
@@ -49,8 +48,7 @@ class Incremental:
         seed = workspace.section("train", TrainConfig, drop=tables).seed
         self._base, self.seq, self._about = artifact, 0, dict[str, Any]()
         self.learners = learners(Plans.of(workspace), artifact.parts, config, seed)
-        rank = artifact.parts.get(RANK)
-        self.heads: tuple[str, ...] = tuple(rank.config["heads"]) if rank is not None else ()
+        self.heads = frozenset(head for learner in self.learners.values() for head in learner.heads)
         if last is not None:
             self._resume(last)
 
@@ -61,15 +59,17 @@ class Incremental:
             samples: in the order of the log; the rows are new ones.
             probed: their users and candidates, each as of its request.
             state: for what does not change with time.
-            offset: of the log, up to which all has been learned from.
+            offset: of the log: what events before it closed has been learned from.
         """
-        self._about = {"offset": offset, "n_samples": len(samples)}
+        taught = samples.mask[:, [head in self.heads for head in samples.heads]]
+        n_labels = self._about.get("n_labels", 0) + int(taught.sum())
+        self._about = {"offset": offset, "n_samples": len(samples), "n_labels": n_labels}
         if len(samples):
             self._about["until_ms"] = int(samples.probe.time_ms.max())
         for name, learner in self.learners.items():
             said = learner.learn(samples, probed, state)
             if said is not None:
-                self._about[name] = _progressive(aligned(samples, self.heads), said, self._kinds(name))
+                self._about[name] = _progressive(aligned(samples, learner.heads), said, self._kinds(name))
         self.seq += 1
         return self.delta()
 

@@ -36,7 +36,13 @@ LR = "lr."  # arrays of a regression
 
 
 class Learner(Protocol):
-    """What of one part moves."""
+    """What of one part moves.
+
+    Attributes:
+        heads: whose labels it learns from.
+    """
+
+    heads: tuple[str, ...]
 
     def learn(self, samples: SampleBatch, probed: Probed, state: State) -> Floats | None:
         """One pass in order; float32[C, H] what a ranker said of each row before it learned from it."""
@@ -76,13 +82,13 @@ class OfRanker:
     """User-id rows of a ranker's part."""
 
     def __init__(self, plan: RankPlan, part: Part, config: IncrementalConfig) -> None:
-        self._part, self._spec, self._heads = part, from_dict(part.config["spec"]), tuple(part.config["heads"])
+        self._part, self._spec, self.heads = part, from_dict(part.config["spec"]), tuple(part.config["heads"])
         self._rows = opened(plan, part, self._spec, config)
-        self._line = OnlineLine(self._heads, part.config.get("head_kinds", []), config)
+        self._line = OnlineLine(self.heads, part.config.get("head_kinds", []), config)
 
     def learn(self, samples: SampleBatch, probed: Probed, state: State) -> Floats | None:
         """One pass; what was served before."""
-        own = aligned(samples, self._heads)
+        own = aligned(samples, self.heads)
         batch = assemble(self._spec, self._part.arrays, state, probed)
         duration = state.catalogue.duration_s[samples.probe.item].astype(np.float32)
         said = self._rows.learn(batch, own, np.where(duration > 0, duration, np.float32(np.nan)).astype(np.float32))
@@ -115,7 +121,8 @@ class OfTower:
     """User-id rows of a vector channel's part."""
 
     def __init__(self, plan: TowerPlan, part: Part, config: IncrementalConfig, *, is_cosine: bool, seed: int) -> None:
-        self._part, self._spec, self._head = part, from_dict(part.config["spec"]), plan.positives.head
+        self._part, self._spec = part, from_dict(part.config["spec"])
+        self.heads: tuple[str, ...] = (plan.positives.head,)
         start, model = Start.of(part), plan.cls(plan.config, *sizes(self._spec, plan.config.embedding_dim))
         embedding = FusedEmbedding(len(start.table), plan.config.embedding_dim)
         start.fill(embedding.table, model)
@@ -127,8 +134,7 @@ class OfTower:
 
     def learn(self, samples: SampleBatch, probed: Probed, state: State) -> Floats | None:
         """One pass over the rows whose user chose the item."""
-        if self._head in samples.heads:
-            at = samples.heads.index(self._head)
+        for at in [samples.heads.index(head) for head in self.heads if head in samples.heads]:
             rows = np.flatnonzero(samples.mask[:, at] & (samples.labels[:, at] > 0))
             of = samples.probe.request_of[rows]
             user = ids(self._spec, self._part.arrays, state, probed, "user")
@@ -148,12 +154,13 @@ class OfTrees:
 
     def __init__(self, part: Part) -> None:
         self._base = self._part = part
+        self.heads = tuple(part.config["heads"])
         self._moved = {k: np.zeros(v.shape, np.bool_) for k, v in part.arrays.items() if _moves(k)}
 
     def learn(self, samples: SampleBatch, probed: Probed, state: State) -> Floats | None:
         """One pass; what it said before."""
         batch = assemble(from_dict(self._part.config["spec"]), self._part.arrays, state, probed)
-        self._part, said = update_trees(self._part, batch, aligned(samples, self._part.config["heads"]))
+        self._part, said = update_trees(self._part, batch, aligned(samples, self.heads))
         for name, moved in self._moved.items():
             moved |= np.asarray(self._part.arrays[name]) != np.asarray(self._base.arrays[name])
         return said

@@ -38,7 +38,9 @@ from feedmill.train.start import AGAIN, Start
 from feedmill.train.update.config import NightlyConfig, UpdateConfig
 from feedmill.train.update.held_out import measured
 from feedmill.train.update.ranker_rows import aligned
-from feedmill.train.update.source import Source, since
+from feedmill.train.update.source import rows_of_night
+
+UPTO = "upto_offset"  # of ``about``: what was shown or chosen before it has been learned, and nothing after it
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,16 +63,16 @@ def nightly(
     base: Mapping[str, Part],
     offset: int,
     replay: Replay,
-    source: Source | None = None,
 ) -> Night:
     """One pass over what came after ``offset``, from the parts of the last full version.
 
+    Its rows are ``source.rows_of_night``; trees are grown anew, from all that there are. ``about`` says up to which
+    offset all that was shown or chosen has been learned: there the next night begins.
+
     Args:
         base: its parts.
-        offset: of the log, up to which it has learned; positives of retrieval models count from there.
+        offset: of the log, up to which it has learned.
         replay: the whole log.
-        source: samples of the ranker; None = the log's rows since ``offset``, or all of them for trees, which are grown
-            anew.
 
     Raises:
         DataError: nothing came since.
@@ -82,15 +84,10 @@ def nightly(
     config = workspace.section("update", UpdateConfig).nightly
     plans = one_pass(Plans.of(workspace), config)
     _check(plans, base)
-    if source is None:
-        heads = base[RANK].config["heads"] if RANK in base else ()
-        begin = 0 if plans.rank is not None and plans.rank.chosen.kind == TREES_KIND else offset
-        own = workspace.section("samples", SamplesConfig, drop=["interest", "join", "guard"])
-        source = since(begin, own, seed, heads)
-    learned = Continued(workspace, replay, base, offset, source, config, seed)
+    learned = Continued(workspace, replay, base, offset, config, seed)
     held = split(replay.events, EvaluateConfig(split="none"))
     about = about_of(replay, held, learned.state, seed)
-    about |= {"from_offset": max(offset, replay.start), "left_out": learned.n_left_out}
+    about |= {"from_offset": max(offset, replay.start), UPTO: learned.upto, "left_out": learned.n_left_out}
     parts = learned.channels(plans)
     new: dict[str, Any] = {}
     old: dict[str, Any] = {}
@@ -110,9 +107,9 @@ class Continued(Learned):
     Args:
         base: parts by name.
         offset: where the new part begins.
-        source: the ranker's samples.
 
     Attributes:
+        upto: where it ends.
         n_left_out: the ranker's rows that are in quarantine.
     """
 
@@ -122,14 +119,16 @@ class Continued(Learned):
         replay: Replay,
         base: Mapping[str, Part],
         offset: int,
-        source: Source,
         config: NightlyConfig,
         seed: int,
     ) -> None:
         super().__init__(workspace, replay, replay.events, seed)
         self._base, self._offset, self._config = base, offset, config
         self._grown: dict[str, Grown] = {}
-        found = source(replay, self.state)
+        rank = base.get(RANK)
+        heads = rank.config["heads"] if rank is not None else ()
+        begin = 0 if rank is not None and rank.kind == TREES_KIND else offset
+        found, self.upto = rows_of_night(workspace, replay, self.state, self.verdict, begin, heads, seed)
         everything = self._healthy(found)
         self.n_left_out = len(found) - len(everything)
         n, n_new = len(everything.probe), int((everything.probe.at + replay.start >= offset).sum())
@@ -152,7 +151,8 @@ class Continued(Learned):
     def positives(self, config: PositivesConfig) -> Positives:
         """What was chosen in the new part, by users as they were then."""
         chosen = super().positives(config)
-        new = chosen.probe.at + self.replay.start >= self._offset
+        at = chosen.probe.at + self.replay.start
+        new = (at >= self._offset) & (at < self.upto)
         if not new.any():
             raise NothingNew("no positives", f"some since offset {self._offset:,}")
         return chosen.taken(new)
@@ -186,6 +186,15 @@ class Continued(Learned):
 
 class NothingNew(DataError):
     """A model has nothing to learn from in the new part of the log."""
+
+
+def learned_upto(about: Mapping[str, Any]) -> int:
+    """Where the next night begins: the offset of the log before which a version has learned what was shown or chosen.
+
+    Args:
+        about: of the version; ``feedmill train`` learns all that the log has.
+    """
+    return int(about.get(UPTO, about["offset"]))
 
 
 def one_pass(plans: Plans, config: NightlyConfig) -> Plans:

@@ -72,7 +72,7 @@ class RankerRows:
             logits = self._model(user, torch.from_numpy(batch.user_numeric), item, numbers, of)
             said.append(predicted(self._heads, logits.detach(), seconds).numpy())
             each = losses_of(self._heads, torch.split(logits, self._n_logits, dim=1), labels, seconds)
-            return multi_task(each, mask, weight) * len(labels)
+            return total(each, mask, weight)
 
         self.rows.step(batch.user_ids, loss)
         return said[0]
@@ -80,6 +80,17 @@ class RankerRows:
     def changes(self) -> dict[str, Change]:
         """What a delta says of the ranker."""
         return self.rows.changes()
+
+
+def total(losses: Tensor, mask: Tensor, weight: Tensor) -> Tensor:
+    """The sum over heads of each head's weighted mean loss times the rows in which it is known: a row moves its user as
+    far in whichever company it comes.
+
+    Args: as of ``multi_task``.
+    """
+    heads = range(mask.shape[1])
+    each = [multi_task(losses[:, h : h + 1], mask[:, h : h + 1], weight) * mask[:, h].sum() for h in heads]
+    return torch.stack(each).sum()
 
 
 def aligned(samples: SampleBatch, heads: Sequence[str]) -> SampleBatch:

@@ -80,10 +80,11 @@ def lived(seed: int, damage: Damage, plan: Plan, guards: tuple[bool, ...] = (Fal
 
 def joined(source: Stream, plan: Plan) -> Live:
     """Join the stream in steps of ``STEP_MIN`` from the minute at which the model goes live."""
+    from feedmill.samples import SamplesConfig
     from feedmill.samples.guard import GuardConfig
     from feedmill.samples.guard.watch import Watch
     from feedmill.samples.joiner import JoinConfig, Joiner
-    from feedmill.state import Replay, State
+    from feedmill.state import State
     from feedmill.train.update.joined import joined as as_samples
 
     at = Workspace(Path(), RAW)
@@ -99,7 +100,7 @@ def joined(source: Stream, plan: Plan) -> Live:
         verdicts.append(watch.verdict())
     state = State()
     state.register(source.events)
-    samples = as_samples(pa.concat_tables(tables))(Replay(source.events, State()), state)
+    samples = as_samples(pa.concat_tables(tables), source.events, 0, state, SamplesConfig())
     probed = state.fold(source.events, samples.probe)
     assert probed is not None
     known = samples.probe.request_of[np.array(closed) - 1] + 1  # they close in order, request by request

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feedmill.core.clock import rng
+from feedmill.core.errors import ArtifactError
 from feedmill.core.events import EventBatch, Kind
 from feedmill.core.workspace import Workspace
 from feedmill.log.sqlite import SqliteLog
@@ -164,3 +166,38 @@ def test_the_joiner_tells_learners_at_once_and_the_same_after_a_restart(
     assert not ended.is_open
     run(at, again=True)
     assert verdict_of(at) == ended
+
+
+@pytest.mark.parametrize("n", [0, 8192, 9000])
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_text('{"offset": 1}')])
+def test_what_the_guard_wrote_is_made_again_by_the_joiner_and_refused_till_then(
+    tmp_path: Path, n: int, damage: Callable[[Path], None]
+) -> None:
+    """Also when nothing is new: the log ends at a checkpoint, or is empty."""
+    at = Workspace.create(tmp_path / "shop", TOML)
+    log = SqliteLog(at.log)
+    log.append(EventBatch.concat([stream()[: max(n - 1, 0)], event(Order("quarantine", "bob", "a test", 7, 9), 0)])[:n])
+    assert log.end == n
+    log.close()
+    run(at)
+    before = verdict_of(at)
+    assert before is not None
+    assert bool(before.stretches) == bool(n)
+    damage(at.path / "samples" / "guard.json")
+    with pytest.raises(ArtifactError, match="feedmill join"):
+        verdict_of(at)
+    run(at)
+    assert verdict_of(at) == before
+
+
+def test_an_alarm_is_not_raised_again_by_a_restart(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    at = Workspace.create(tmp_path / "shop", TOML)
+    log = SqliteLog(at.log)
+    log.append(stream())
+    log.close()
+    with caplog.at_level(logging.WARNING, "feedmill.guard"):
+        run(at)
+        n = len(caplog.records)
+        assert n
+        run(at)
+    assert len(caplog.records) == n

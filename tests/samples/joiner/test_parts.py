@@ -108,11 +108,19 @@ def test_a_file_that_is_replaced_while_it_is_read_costs_nothing(tmp_path: Path) 
             write(tmp_path, 0, 90, whole)
         return read(path, **how)
 
+    def gone(path: Path, **how: Any) -> pa.Table:
+        for old in tmp_path.glob("day=*/*.parquet"):
+            old.unlink()
+        return read(path, **how)
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(parts.pq, "read_table", late)
         (found,) = parts.closed(tmp_path, 0, 45)
     closed_at = whole.samples["closed_at"].to_pylist()
     assert found.to_pylist() == [r for r, at in zip(whole.samples.to_pylist(), closed_at, strict=True) if at < 45]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parts.pq, "read_table", gone)
+        assert list(parts.closed(tmp_path, 0, 45)) == [], "as when somebody joins anew"
 
 
 def test_what_a_killed_process_left_is_swept(tmp_path: Path) -> None:

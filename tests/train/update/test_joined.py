@@ -101,6 +101,16 @@ def test_a_watch_is_a_click_so_the_click_waits_for_it() -> None:
     assert late.mask[:, late.heads.index("click")].all()
 
 
+def test_windows_of_what_no_head_is_about_teach_nothing() -> None:
+    events, state = log(), State()
+    state.fold(events)
+    rows = Joiner(JoinConfig(windows={"dislike": 60.0})).feed(events, 0).samples
+    got = joined(rows, events, 0, state, CONFIG)
+    assert len(got) == rows.num_rows > 0
+    assert got.heads == ()
+    assert got.labels.shape == got.mask.shape == (len(got), 0)
+
+
 def test_who_has_been_forgotten_teaches_nothing() -> None:
     events, state = log(), State()
     state.fold(events)

@@ -85,7 +85,10 @@ def closed(folder: Path, start: int, stop: int) -> Iterator[pa.Table]:
     """
     found = [part for day in days(folder) for part in files(folder / f"day={day}")]
     for first in sorted({first for first, last, _ in found if first < stop and last > start}):
-        table = _stretch(folder, first)
+        tables = _stretch(folder, first)
+        if not tables:  # somebody has begun to join anew
+            return
+        table = pa.concat_tables(tables)
         at = table["closed_at"]
         table = table.filter(pc.and_(pc.greater_equal(at, start), pc.less(at, stop)))
         keys = [("closed_at", "ascending"), ("window_s", "ascending"), ("offset", "ascending")]
@@ -93,12 +96,12 @@ def closed(folder: Path, start: int, stop: int) -> Iterator[pa.Table]:
             yield table.take(pc.sort_indices(table, keys))
 
 
-def _stretch(folder: Path, start: int) -> pa.Table:
-    """Rows of all days that the stretch from an offset on closed."""
+def _stretch(folder: Path, start: int) -> list[pa.Table]:
+    """Rows that the stretch from an offset on closed, by day."""
     while True:
         paths = [path for day in days(folder) for first, _, path in files(folder / f"day={day}") if first == start]
         try:
-            return pa.concat_tables([pq.read_table(path, partitioning=None) for path in paths])
+            return [pq.read_table(path, partitioning=None) for path in paths]
         except FileNotFoundError:  # a longer one has taken its place since
             continue
 

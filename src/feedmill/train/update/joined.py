@@ -85,4 +85,5 @@ def _labels(frame: pl.DataFrame, windows: Mapping[str, float] | None) -> tuple[t
         is_nothing = ~np.any([positive for positive, _ in found.values()], axis=0)
         mask.append(frame["is_complete"].to_numpy() & (is_reported | is_nothing))
         heads = (*heads, WATCH_HEAD)
-    return heads, np.column_stack(labels), np.column_stack(mask)
+    shape = len(heads), len(frame)  # there may be no head at all
+    return heads, np.array(labels, np.float32).reshape(shape).T.copy(), np.array(mask, np.bool_).reshape(shape).T.copy()

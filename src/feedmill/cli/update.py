@@ -98,8 +98,7 @@ def run_incremental(at: Workspace) -> str:
             write(at.artifacts, delta)
             _tell(at, delta, "quarantined" if order is not None else OK)
             if order is not None:
-                upto = f"up to offset {found.upto:,}"
-                return f"warning: {len(found.samples):,} rows {upto} are put in quarantine{guarded.words}"
+                return f"warning: a step of {len(found.samples):,} rows is not kept{guarded.words}"
     finally:
         log.close()
     if delta is None:

@@ -161,6 +161,24 @@ def test_a_step_whose_predictions_are_off_is_not_kept_until_they_are_right_again
     assert resumed.step(silent, probed, world.state, 0)[1] is None, "by hand: what comes is the new normal"
 
 
+def test_of_a_step_that_is_off_only_what_tells_of_it_is_put_in_quarantine(world: UpdateWorld) -> None:
+    """Its likes are of an hour ago, and well: that hour is not left out because the clicks of the last minutes are."""
+    last: Delta | None = None
+    for low in range(0, 200, 20):
+        last = step(guarded(world, last, quarantine()), world, low, low + 20)
+    samples, probed = stretch(world, 200, 260)
+    is_late, click = samples.probe.request_of >= 30, samples.heads.index("click")
+    mask, labels = samples.mask.copy(), samples.labels.copy()
+    mask[:, click] &= is_late
+    labels[:, click] = 0
+    silent = replace(samples, mask=mask, labels=labels)
+    _, order = guarded(world, last, quarantine()).step(silent, probed, world.state, 0)
+    assert order is not None
+    ((_, said),) = orders(order)
+    assert "rank.click over predicted" in said.why
+    assert (said.from_ms, said.to_ms) == (samples.probe.time_ms[30], samples.probe.time_ms[-1] + 1)
+
+
 def test_a_night_leaves_a_stretch_out(world: UpdateWorld, tmp_path: Path) -> None:
     """Of samples and positives, and says how many rows that is."""
     time_ms = world.samples.probe.time_ms

@@ -23,7 +23,7 @@ from feedmill.state import Probed, State
 from feedmill.train.update.incremental import Incremental
 
 LEFT_OUT, UNTIL, OFFSET, STEPS, RESUMES = "left_out", "until_ms", "offset", "guard", "resumes"  # of a delta's ``about``
-WHO = "update --incremental"
+WHO, OVER = "update --incremental", " over predicted"
 
 
 class Guarded:
@@ -79,12 +79,12 @@ class Guarded:
             the delta to publish, and None; or the event for the log that puts the rows in quarantine.
         """
         last, delta = self._last, self.learner.step(samples, probed, state, offset)
-        start_ms, end_ms = int(samples.probe.time_ms.min()), int(samples.probe.time_ms.max()) + 1
-        findings = self._steps.observe(Window(start_ms, end_ms, _calibration(delta)))
+        findings = self._steps.observe(Window(*_span(samples), _calibration(delta)))
         if not self._steps.is_open:
             self._last = self._noted(delta, last)
             return self._last, None
         why = "; ".join(f.words for f in findings) or "the steps before it were off"
+        start_ms, end_ms = _span(samples, [f.signal for f in findings])
         back = self._noted(self.learner.roll_back(last), last)
         left_out = sorted([*back.about[LEFT_OUT], [start_ms, end_ms]])
         self._last = replace(back, about={**back.about, OFFSET: offset, LEFT_OUT: left_out})
@@ -125,10 +125,21 @@ def _is_left_out(stretch: Stretch, known: Mapping[int, int]) -> bool:
     return to_ms is not None and (to_ms == 0 or 0 < stretch.to_ms <= to_ms)
 
 
+def _span(samples: SampleBatch, signals: Sequence[str] = ()) -> tuple[int, int]:
+    """When the rows that tell of these signals were shown, the end not in it; all rows without one.
+
+    Heads close after each other, so one step has rows of now for one and of an hour ago for another.
+    """
+    off = [any(signal.endswith(f".{head}{OVER}") for signal in signals) for head in samples.heads]
+    rows = samples.mask[:, off].any(axis=1)
+    time_ms = samples.probe.time_ms[samples.probe.request_of[rows if rows.any() else ~rows]]
+    return int(time_ms.min()), int(time_ms.max()) + 1
+
+
 def _calibration(delta: Delta) -> dict[str, tuple[float, float]]:
     """Actual over predicted positives of each part's heads, as rates."""
     return {
-        f"{part}.{head} over predicted": (found["positives"][head], predicted)
+        f"{part}.{head}{OVER}": (found["positives"][head], predicted)
         for part, found in delta.about.items()
         if isinstance(found, Mapping) and "predicted" in found
         for head, predicted in found["predicted"].items()

@@ -31,7 +31,7 @@ JOBS = ("append", "join", "incremental", "nightly", "publish")
 NEEDS = {
     "join": ("append",),
     "incremental": ("append", "join"),
-    "nightly": ("append",),
+    "nightly": ("append", "join"),
 }  # before it, so that it has something to do
 MOST_LINES, LINES, KILLED = 16, (0, 1, 2, 3, 5), -9
 MOST_TRIES = 8  # of a moment that came after the end

@@ -107,7 +107,7 @@ def test_everything_is_as_of_when_it_was_shown(tmp_path: Path, monkeypatch: pyte
         np.testing.assert_array_equal(step.probed.users.history, probed.users.history[rows])
         np.testing.assert_array_equal(step.probed.users.counts, probed.users.counts[rows])
         n += len(rows)
-    assert n > 2000, "clicks and likes"
+    assert n > 1500, "some come twice, for their clicks and then for their likes"
 
 
 def test_what_the_full_version_has_learned_and_what_is_in_quarantine_is_left_out(tmp_path: Path) -> None:

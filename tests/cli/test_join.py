@@ -35,8 +35,8 @@ def test_samples_are_joined_and_counted(shown: Path, run: Run) -> None:
     assert done.exit_code == 0, done.output
     assert "120 impressions = 55 samples with all labels + 65 waiting" in " ".join(done.output.split())
     click = next(line.split() for line in done.output.splitlines() if line.strip().startswith("click"))
-    # 600 s; seen, joined, grown, dup., late, orphan, organic, early; samples, positive, negative
-    assert click == ["click", "600", "s", "60", "40", "0", "0", "20", "0", "0", "0", "105", "35", "70"]
+    # 900 s; seen, joined, grown, dup., late, orphan, organic, early; samples, positive, negative
+    assert click == ["click", "900", "s", "60", "40", "0", "0", "20", "0", "0", "0", "100", "33", "67"]
     assert list((shown / "samples").glob("day=*/part-*.parquet"))
     once = {p: p.read_bytes() for p in (shown / "samples").rglob("*.parquet")}
     assert run("join", "--dir", shown, "--again").exit_code == 0
@@ -54,7 +54,7 @@ def test_the_report_says_what_a_window_would_lose(shown: Path, run: Run) -> None
     assert "33.33%" in done.output
     assert "all sums even" in done.output
     assert (shown / "page" / "arrivals.png").stat().st_size > 5000
-    assert "10 min" in (shown / "page" / "index.html").read_text()
+    assert "15 min" in (shown / "page" / "index.html").read_text()
 
 
 def test_what_cannot_be_is_said(shown: Path, tmp_path: Path, run: Run) -> None:

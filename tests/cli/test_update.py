@@ -79,8 +79,8 @@ def test_a_day_of_a_workspace(tmp_path: Path, run: Run) -> None:
     assert run("update", "--incremental", "--dir", tmp_path).exit_code == 0
     delta = newest(root, str(version))
     assert delta is not None
-    likes = n_labels(tmp_path, about["upto_offset"], delta.about["offset"])
-    assert delta.about["n_labels"] == likes > 0, "of what waits for its clicks, likes are known already"
+    known = n_labels(tmp_path, about["upto_offset"], delta.about["offset"])
+    assert delta.about["n_labels"] == known > 0, "of what waits for its shares, clicks and likes are known already"
     assert isinstance(run("update", "--full", "--dir", tmp_path).exception, DataError)
 
 
@@ -94,10 +94,10 @@ def complete(folder: Path, start: int) -> list[int]:
 
 
 def n_labels(folder: Path, start: int, stop: int) -> int:
-    """Labels that are final by offset ``stop``: a like's after half an hour, a click's and a finish's after an hour."""
+    """Labels that are final by offset ``stop``: a click's and a finish's after 15 minutes, a like's after 30."""
     rows = pa.concat_tables(parts.closed(folder / "samples", 0, stop)).to_pylist()
     new = [row["window_s"] for row in rows if row["offset"] >= start]
-    return 2 * new.count(3600.0) + new.count(1800.0)
+    return 2 * new.count(900.0) + new.count(1800.0)
 
 
 def test_what_it_cannot_do(tmp_path: Path, run: Run) -> None:

@@ -14,8 +14,9 @@ from feedmill.core.errors import ConfigError
 from feedmill.core.events import N_COUNTED, Kind
 
 FEEDBACK = tuple(kind.name.lower() for kind in Kind if 0 < kind < N_COUNTED)  # in the order of Kind, from CLICK on
-_SOON, _LATER, _LAST = ("click", "dislike"), ("like", "favourite"), ("share", "comment", "follow", "watch", "finish")
-_WINDOWS = {**dict.fromkeys(_SOON, 600.0), **dict.fromkeys(_LATER, 1800.0), **dict.fromkeys(_LAST, 3600.0)}
+# a click, a watch and a finish say one thing of an impression, so a label of it is final as soon as the last of them is
+_SOON, _LATER, _LAST = ("click", "watch", "finish", "dislike"), ("like", "favourite"), ("share", "comment", "follow")
+_WINDOWS = {**dict.fromkeys(_SOON, 900.0), **dict.fromkeys(_LATER, 1800.0), **dict.fromkeys(_LAST, 3600.0)}
 
 
 class JoinConfig(Config, frozen=True):

@@ -57,6 +57,16 @@ def test_with_impressions_a_row_is_an_impression_labelled_by_what_followed_in_th
     assert "impressions" in told
 
 
+def test_a_view_that_is_told_as_click_watch_and_finish_is_one_view() -> None:
+    rows = [click(START_MS + k, "u", f"i{k}", Kind.IMPRESSION) for k in range(1, 5)]
+    rows += [
+        click(START_MS + 100, "u", f"i{k}", kind) for k in (1, 2) for kind in (Kind.CLICK, Kind.WATCH, Kind.FINISH)
+    ]
+    events = EventBatch.concat([catalogue(5), EventBatch.rows(rows)])
+    _, told = sample(events, _state(events), SamplesConfig(min_positives=1), seed=0)
+    assert "impressions" in told
+
+
 def _shown_together() -> EventBatch:
     """Two feeds of three items, the second with a click on its middle one."""
     rows = [

@@ -118,7 +118,8 @@ def sample(events: EventBatch, state: State, config: SamplesConfig, seed: int) -
 def is_shown(events: EventBatch, config: SamplesConfig) -> bool:
     """Whether rows are impressions, as the log and ``config.negatives`` have it; else other candidates are drawn."""
     kind = events.numpy("kind")
-    n_shown, n_clicked = (kind == Kind.IMPRESSION).sum(), np.isin(kind, LANES["clicked"]).sum()
+    n_shown = (kind == Kind.IMPRESSION).sum()
+    n_clicked = max((kind == k).sum() for k in LANES["clicked"])  # a view may be a click, a watch and a finish
     return config.negatives == "shown" or bool(config.negatives == "auto" and n_shown >= max(1, n_clicked))
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from feedmill.core.errors import DataError
 from feedmill.core.events import Kind
-from feedmill.serve.events import AHEAD_MS, MAX_EVENTS, MAX_REASONS, to_batch
+from feedmill.serve.events import AHEAD_MS, ANY_MS, MAX_EVENTS, MAX_REASONS, to_batch
 from feedmill.serve.problems import EventsRefused
 
 NOW_MS = 1_700_000_000_000
@@ -102,3 +102,10 @@ def test_too_many_or_no_list_at_all() -> None:
     for raw in ("click", 7, None):
         with pytest.raises(DataError, match="an event or a list"):
             to_batch(raw, NOW_MS)
+
+
+def test_where_events_tell_the_time_none_is_ahead() -> None:
+    far = CLICK | {"time_ms": NOW_MS + 400 * 86_400_000}
+    assert len(to_batch(far, NOW_MS, ANY_MS)) == 1
+    with pytest.raises(EventsRefused):
+        to_batch(far, NOW_MS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import zlib
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -36,6 +37,22 @@ class LogClock:
 
     def now_ms(self) -> int:
         return time.time_ns() // 1_000_000 + self._ahead_ms
+
+
+class NewestClock:
+    """A clock that stands at a log's newest event and moves when a newer one comes: time is what the log says.
+
+    Days that are simulated or replayed pass as fast as their events.
+
+    Args:
+        newest_ms: tells the newest event's time; 0 while there is none.
+    """
+
+    def __init__(self, newest_ms: Callable[[], int]) -> None:
+        self._newest_ms = newest_ms
+
+    def now_ms(self) -> int:
+        return self._newest_ms()
 
 
 class FixedClock:

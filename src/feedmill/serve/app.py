@@ -18,7 +18,7 @@ from starlette.responses import HTMLResponse, Response
 from feedmill.core.request import to_json
 from feedmill.serve.bodies import MB, FeedBody, SearchBody, SimilarQuery, convert, parse, query, read
 from feedmill.serve.engine import Engine
-from feedmill.serve.events import to_batch
+from feedmill.serve.events import AHEAD_MS, ANY_MS, to_batch
 from feedmill.serve.experiment_bodies import action_of, one, overview
 from feedmill.serve.home import HOME
 from feedmill.serve.measured import Measured
@@ -142,7 +142,8 @@ def _step(engine: Engine, step: str, name: str, raw: bytes) -> bytes:
 
 
 def _append(engine: Engine, raw: bytes) -> bytes:
-    receipt = engine.append(to_batch(parse(raw), engine.clock.now_ms()))
+    ahead_ms = ANY_MS if engine.config.clock == "newest" else AHEAD_MS
+    receipt = engine.append(to_batch(parse(raw), engine.clock.now_ms(), ahead_ms))
     return msgspec.json.encode(Accepted(receipt.n_new, receipt.n_duplicate, receipt.offset))
 
 

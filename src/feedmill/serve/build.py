@@ -101,7 +101,7 @@ class Builder:
             made.once(partial(self._channel, c, parts[c.name], encoders[c.name]), "channel", c.name, c.kind, c.config)
             for c in known
         ]
-        rank = made.once(partial(_ranker, parts.get(RANK_PART), state), RANK_PART)
+        rank = made.once(partial(_ranker, parts.get(RANK_PART), state), RANK_PART) if self._wants_rank else None
         prerank, vectors = self._prerank_scorer(parts, encoders, made)
         lengths = finish_lengths(parts[FINISH_LENGTH_PART], state) if FINISH_LENGTH_PART in parts else None
         chain = Chain(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta
@@ -19,7 +20,11 @@ class ServeConfig(Config, frozen=True):
     )
     port: Annotated[int, Meta(ge=0, le=65535, description="0 takes a free one")] = 8642
     clock: Annotated[
-        Literal["wall", "log"], Meta(description='"log" starts at the newest event: an old log is served as of its end')
+        Literal["wall", "log", "newest"],
+        Meta(
+            description='"log" starts at the newest event: an old log is served as of its end; "newest" stands at the '
+            "newest event until a newer one comes: days that are simulated or replayed pass as fast as their events"
+        ),
     ] = "wall"
     deadline_ms: Annotated[float, Meta(ge=0, description="budget of a request; later stages are skipped")] = 200.0
     expose: Annotated[bool, Meta(description="append what was shown to the log, as impressions")] = True
@@ -43,6 +48,10 @@ class ServeConfig(Config, frozen=True):
             "and the log is told when it changes"
         ),
     ] = ()
+
+    def known(self, context: Mapping[str, str]) -> dict[str, str]:
+        """What a request's context says of its user."""
+        return {name: context[name] for name in self.context if name in context}
 
 
 class ChannelOwn(Config, frozen=True):

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from feedmill.core.batches import Rows
-from feedmill.core.clock import Clock, LogClock, WallClock
+from feedmill.core.clock import Clock, LogClock, NewestClock, WallClock
 from feedmill.core.errors import FeedmillError
 from feedmill.core.events import EventBatch
 from feedmill.core.protocols import Receipt
@@ -299,13 +299,13 @@ class Engine:
     def _answer(self, request: FeedRequest, arms: Arms) -> tuple[Trace, Rows]:
         live, served = self.live, arms.served
         with live.lock.reading():
-            user = live.state.view(request.user_id, request.time_ms, self._context(request))
+            user = live.state.view(request.user_id, request.time_ms, self.config.known(request.context))
             offset, steps = live.state.offset, served.loaded.steps
             run = served.pipeline.run(request, user)
             served.pipeline.remember(run)
             trace = served.pipeline.account(run)
             if is_kept(request.request_id, self.config.skew_share):
-                keep(run, served.pipeline.chain.rank, self._context(request))
+                keep(run, served.pipeline.chain.rank, self.config.known(request.context))
         trace.offset, trace.steps = offset, steps
         trace.degraded += served.missing
         arms.account(trace)
@@ -317,13 +317,9 @@ class Engine:
         if not trace.items:
             return False
         events = impressions(trace)
-        if news := self.live.state.news(request.user_id, self._context(request)):
+        if news := self.live.state.news(request.user_id, self.config.known(request.context)):
             events = EventBatch.concat([told(trace, news), events])
         return self._log(trace, request, events, "exposure")
-
-    def _context(self, request: FeedRequest) -> dict[str, str]:
-        """What the request says of its user."""
-        return {name: request.context[name] for name in self.config.context if name in request.context}
 
     def _log(self, trace: Trace, request: FeedRequest, events: EventBatch, what: str) -> bool:
         """Whether they were on the disk before the deadline."""
@@ -376,5 +372,7 @@ def _response(trace: Trace, shown: Rows, rows: Rows, n: int) -> FeedResponse:
 
 
 def _clock(config: ServeConfig, live: LiveState) -> Clock:
+    if config.clock == "newest":
+        return NewestClock(lambda: live.state.newest_ms)
     is_old_log = config.clock == "log" and live.state.offset > 0
     return LogClock(live.state.newest_ms) if is_old_log else WallClock()

@@ -16,6 +16,7 @@ from feedmill.serve.problems import EventsRefused
 MAX_EVENTS = 10_000
 MAX_REASONS = 100
 AHEAD_MS = 5 * 60_000  # how far clocks may differ
+ANY_MS = 2**53  # where events tell the time, none is ahead of it
 _INT16 = 32_767
 _EXPECTED = {
     "user_id is missing": "a user_id, for every kind but item",
@@ -28,12 +29,13 @@ _EXPECTED = {
 }
 
 
-def to_batch(raw: Any, now_ms: int) -> EventBatch:
+def to_batch(raw: Any, now_ms: int, ahead_ms: int = AHEAD_MS) -> EventBatch:
     """One event or a list of them, all fit to be appended.
 
     Args:
         raw: decoded JSON.
         now_ms: the time of events that say none.
+        ahead_ms: how far beyond that a time may lie.
 
     Raises:
         DataError: it is neither, or there are too many.
@@ -47,7 +49,7 @@ def to_batch(raw: Any, now_ms: int) -> EventBatch:
     rows, reasons = _rows(events)
     if not reasons:
         batch = _columns(rows, now_ms)
-        reasons = _unfit(batch, now_ms)
+        reasons = _unfit(batch, now_ms, ahead_ms)
     if reasons:
         raise EventsRefused(
             f"{len(reasons)} of {len(events)} events cannot be taken, so none was",
@@ -91,8 +93,8 @@ def _columns(events: list[EventBody], now_ms: int) -> EventBatch:
     return EventBatch.of(columns)
 
 
-def _unfit(batch: EventBatch, now_ms: int) -> list[dict[str, Any]]:
-    reasons = check_batch(batch, now_ms, AHEAD_MS).reasons
+def _unfit(batch: EventBatch, now_ms: int, ahead_ms: int) -> list[dict[str, Any]]:
+    reasons = check_batch(batch, now_ms, ahead_ms).reasons
     return [
         {"index": row, "given": reason, "expected": _expected(rule(reason))} for row, reason in sorted(reasons.items())
     ]

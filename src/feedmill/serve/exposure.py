@@ -26,8 +26,7 @@ def impressions(trace: Trace) -> EventBatch:
     The payload is the snapshot id: the artifact's version and the log's offset at which the features were
     made, so that folding to that offset makes them again, exactly; and the experiments that acted, with their arms.
     """
-    items, snapshot = trace.items, {"version": trace.version, "offset": trace.offset}
-    payload = msgspec.json.encode(snapshot | ({"experiments": trace.acted} if trace.acted else {})).decode()
+    items = trace.items
     return EventBatch.of(
         {
             "time_ms": [trace.time_ms] * len(items),
@@ -36,9 +35,15 @@ def impressions(trace: Trace) -> EventBatch:
             "item_id": [i.item_id for i in items],
             "request_id": trace.request_id,
             "position": [min(i.position, 32_767) for i in items],
-            "payload": payload,
+            "payload": payload(trace),
         }
     )
+
+
+def payload(trace: Trace) -> str:
+    """What the exposures of a finished request say of how it was answered."""
+    snapshot = {"version": trace.version, "offset": trace.offset}
+    return msgspec.json.encode(snapshot | ({"experiments": trace.acted} if trace.acted else {})).decode()
 
 
 def told(trace: Trace, context: Mapping[str, str]) -> EventBatch:

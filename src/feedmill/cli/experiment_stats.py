@@ -39,7 +39,7 @@ def power(
     json: Json = None,
 ) -> None:
     """What an experiment could tell: users needed for an effect, and the least effect found with those there are."""
-    from feedmill.cli.report_experiment import opened
+    from feedmill.cli.reports.experiment import opened
     from feedmill.experiments.analysis.everyone import Everyone
     from feedmill.experiments.analysis.experiment import north_stars
     from feedmill.experiments.analysis.power import Design, prospect
@@ -77,7 +77,7 @@ def aa(
     json: Json = None,
 ) -> None:
     """A/A tests: split this log's users at random again and again; 5 % of the splits should look different."""
-    from feedmill.cli.report_experiment import opened
+    from feedmill.cli.reports.experiment import opened
     from feedmill.core.progress import progress
     from feedmill.experiments.analysis.aa import Splits, false_positives
     from feedmill.experiments.analysis.everyone import Everyone

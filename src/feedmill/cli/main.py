@@ -27,6 +27,7 @@ from feedmill.cli import (
     models,
     report,
     run,
+    simulate,
     start,
     tune,
     update,
@@ -45,7 +46,7 @@ app = typer.Typer(
 )
 for command in (
     *(demo.demo, start.init, start.config, data.ingest, learn.train, learn.evaluate, tune.tune, update.update),
-    *(run.run, join.join, feed.serve, feed.recommend, feed.trace, doctor.doctor),
+    *(run.run, join.join, feed.serve, feed.recommend, feed.trace, simulate.simulate, doctor.doctor),
 ):
     app.command()(interruptible(command))
 app.add_typer(data.data_app, name="data")

@@ -12,7 +12,7 @@ import numpy as np
 from feedmill.cli.charts import canvas
 from feedmill.cli.charts.canvas import BLUE, GREY
 from feedmill.cli.charts.page import Lines, Picture, write
-from feedmill.cli.report_business import GROUPS, WINDOWS, heading, words
+from feedmill.cli.reports.business import GROUPS, WINDOWS, heading, words
 from feedmill.metrics.rollup.business import Business, Window
 from feedmill.metrics.rollup.measures import MEASURES, Measure
 

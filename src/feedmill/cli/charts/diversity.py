@@ -9,7 +9,7 @@ from typing import Any
 from feedmill.cli.charts import canvas
 from feedmill.cli.charts.canvas import BLUE, GREEN, GREY, INK, PURPLE, VERMILLION
 from feedmill.cli.charts.page import Picture
-from feedmill.cli.diversity_points import CONFIGURED, VALUE, WITHOUT_THETA, Latency, Point
+from feedmill.cli.reports.diversity_points import CONFIGURED, VALUE, WITHOUT_THETA, Latency, Point
 
 LOOKS = {"MMR": (BLUE, "o", "-"), "DPP": (VERMILLION, "s", "--"), "DPP quality": (GREEN, "D", "-.")}
 ALONE = {VALUE: (INK, "X", 8), CONFIGURED: (PURPLE, "*", 11)}

@@ -9,7 +9,7 @@ from typing import Any
 from feedmill.cli.charts import canvas
 from feedmill.cli.charts.canvas import BLUE, GREEN, GREY, INK, ORANGE, PALE, PURPLE, SKY, VERMILLION
 from feedmill.cli.charts.page import Lines, Picture, write
-from feedmill.cli.report_experiment import cells, header, heading
+from feedmill.cli.reports.experiment import cells, header, heading
 from feedmill.experiments.analysis.report import BETTER, WORSE, Look, Report, Row
 
 COLOURS = {BETTER: GREEN, WORSE: VERMILLION}

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from cli.conftest import SMALL, Run, write_events
-from feedmill.cli import diversity_points as points_module
 from feedmill.cli.charts import canvas
 from feedmill.cli.charts import diversity as charts
-from feedmill.cli.diversity_points import CONFIGURED, VALUE, Grid, Measure, costs, points, rule
-from feedmill.cli.report_diversity import read, report_diversity
+from feedmill.cli.reports import diversity_points as points_module
+from feedmill.cli.reports.diversity import read, report_diversity
+from feedmill.cli.reports.diversity_points import CONFIGURED, VALUE, Grid, Measure, costs, points, rule
 from feedmill.core.errors import DataError, FeedmillError
 from feedmill.core.events import EventBatch, Kind
 from feedmill.core.workspace import Workspace

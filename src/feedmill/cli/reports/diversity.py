@@ -14,10 +14,10 @@ from feedmill.cli import show
 from feedmill.cli.charts import canvas, page
 from feedmill.cli.charts import diversity as charts
 from feedmill.cli.charts.page import Lines
-from feedmill.cli.diversity_points import LATENCY_K, VALUE, Cost, Grid, Latency, Point
-from feedmill.cli.diversity_points import costs as costs_of
-from feedmill.cli.diversity_points import latencies as latencies_of
-from feedmill.cli.diversity_points import points as points_of
+from feedmill.cli.reports.diversity_points import LATENCY_K, VALUE, Cost, Grid, Latency, Point
+from feedmill.cli.reports.diversity_points import costs as costs_of
+from feedmill.cli.reports.diversity_points import latencies as latencies_of
+from feedmill.cli.reports.diversity_points import points as points_of
 from feedmill.core.errors import DataError
 from feedmill.core.workspace import Workspace
 from feedmill.publish import Artifact, current, load

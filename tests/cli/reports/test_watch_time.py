@@ -13,7 +13,7 @@ import pytest
 from cli.conftest import Run
 from feedmill.cli.charts import canvas
 from feedmill.cli.charts.watched import of_file, of_workspace
-from feedmill.cli.report_watch_time import summary
+from feedmill.cli.reports.watch_time import summary
 from feedmill.core.clock import rng
 from feedmill.core.errors import ConfigError, DataError
 from feedmill.core.events import EventBatch, Kind

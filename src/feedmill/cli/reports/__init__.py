@@ -1,0 +1,1 @@
+"""What `feedmill report` prints and draws: a file each."""

@@ -1,0 +1,1 @@
+"""What `feedmill simulate` runs, and what it keeps of it for `feedmill report simulate`."""

@@ -54,7 +54,6 @@ Only = Annotated[
 
 
 @bench_app.command()
-@bench_app.command()
 @interruptible
 def join(quick: Quick = False, json: Json = None) -> None:
     """Feedback joined to impressions: events per second in memory and from the log, memory, against a Python dict."""
@@ -241,3 +240,15 @@ def guard(quick: Quick = False, json: Json = None, page: Page = None, source: So
     from feedmill.cli.bench.guard import page as guard_page
 
     _paged(lambda: guard_rows(quick), guard_page.write, json, page, source)
+
+
+@bench_app.command()
+@interruptible
+def simulate(
+    quick: Quick = False, json: Json = None, only: Only = None, page: Page = None, source: Source = None
+) -> None:
+    """Policies, parts of the chain, new videos, experiments against the truth, and speed with a simulated audience."""
+    from feedmill.cli.bench.simulate import page as simulate_page
+    from feedmill.cli.bench.simulate import simulate_rows
+
+    _paged(lambda: simulate_rows(quick, only or ()), simulate_page.write, json, page, source)

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from feedmill.core.workspace import Workspace
 from feedmill.log.sqlite import SqliteLog
 from feedmill.serve.engine import Engine
+from serve.keyed import made_keys, served
 from serve.world import CONFIG, Make, Open, train, world
 
 
@@ -58,3 +60,23 @@ def opened(make: Make) -> Iterator[Open]:
     yield open_
     for engine in engines:
         engine.close()
+
+
+@pytest.fixture(scope="module")
+def engine(trained_copy: Workspace) -> Iterator[Engine]:
+    """One for the tests of a file to share."""
+    with Engine.open(trained_copy) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def tokens(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Keys of that engine's workspace: one of each role, and of each kind that does not hold."""
+    return made_keys(engine.workspace.keys, tmp_path_factory.mktemp("other") / "keys.json")
+
+
+@pytest.fixture(scope="module")
+def http(engine: Engine, tokens: dict[str, str]) -> Iterator[httpx.Client]:
+    """A client of that engine's service, which has keys."""
+    with served(engine) as client:
+        yield client

@@ -260,7 +260,7 @@ def test_the_openapi_document_describes_every_route_with_examples_that_work(http
     assert document["openapi"].startswith("3.1")
     assert set(document["paths"]) == {"/v1/feed", "/v1/events", "/v1/trace/{request_id}", "/healthz", "/readyz"} | {
         "/v1/search", "/v1/similar/{item_id}", "/v1/experiments", "/v1/experiments/end_holdout",
-        "/v1/experiments/{name}", "/v1/experiments/{name}/{step}", "/metrics",
+        "/v1/experiments/{name}", "/v1/experiments/{name}/{step}", "/metrics", "/", "/openapi.json",
     }  # fmt: skip
     text = str(document)
     for name in ("FeedBody", "FeedResponse", "EventBody", "Accepted", "Trace", "Problem"):

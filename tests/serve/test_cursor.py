@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import base64
+import tracemalloc
+import zlib
 
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 
 from feedmill.core.errors import DataError
 from feedmill.rerank.slots import MOST_GAP
-from feedmill.serve.cursor import IN_ORDER, MAX_SHOWN, decode, encode
+from feedmill.serve.cursor import IN_ORDER, MAX_SHOWN, _sign, decode, encode
 
 ROWS = st.lists(st.integers(1, 2**31 - 2), max_size=50, unique=True)
 
@@ -66,3 +68,29 @@ def test_a_cursor_of_another_user_or_another_log_is_refused() -> None:
     for user_id, n_items in (("v", 100), ("u", 7)):
         with pytest.raises(DataError, match="cursor"):
             decode(user_id, cursor, n_items)
+
+
+def forged(user_id: str, packed: bytes) -> str:
+    """What anybody can make who reads this code: the signature is no secret."""
+    return base64.urlsafe_b64encode(_sign(user_id, packed) + packed).decode().rstrip("=")
+
+
+@given(st.binary(max_size=200), st.booleans())
+def test_a_forged_cursor_is_refused_or_holds_items_that_exist(data: bytes, is_packed: bool) -> None:
+    cursor = forged("u", zlib.compress(data) if is_packed else data)
+    try:
+        rows = decode("u", cursor, 100)
+    except DataError:
+        return
+    assert len(rows) * 4 == len(data)
+    assert not len(rows) or 0 <= rows.min() <= rows.max() < 100
+
+
+def test_a_forged_cursor_is_not_unpacked_into_gigabytes() -> None:
+    bomb = forged("u", zlib.compress(bytes(1 << 26), 9))
+    assert len(bomb) < 1 << 17
+    tracemalloc.start()
+    with pytest.raises(DataError, match="cursor"):
+        decode("u", bomb, 100)
+    assert tracemalloc.get_traced_memory()[1] < 1 << 21
+    tracemalloc.stop()

@@ -23,6 +23,7 @@ from feedmill.cli import (
     feed,
     guard,
     join,
+    keys,
     learn,
     models,
     report,
@@ -53,6 +54,7 @@ app.add_typer(data.data_app, name="data")
 app.add_typer(models.models_app, name="models")
 app.add_typer(experiment.experiment_app, name="experiment")
 app.add_typer(guard.guard_app, name="guard")
+app.add_typer(keys.keys_app, name="keys")
 app.add_typer(bench.bench_app, name="bench")
 app.add_typer(report.report_app, name="report")
 

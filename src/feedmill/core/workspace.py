@@ -127,6 +127,10 @@ class Workspace:
         return self.path / "traces.sqlite"
 
     @property
+    def keys(self) -> Path:
+        return self.path / "keys.json"
+
+    @property
     def status(self) -> Path:
         return self.path / "status"
 

@@ -16,11 +16,14 @@ from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, Response
 
 from feedmill.core.request import to_json
+from feedmill.serve.access import DETAILS, Guarded, guard, may
 from feedmill.serve.bodies import MB, FeedBody, SearchBody, SimilarQuery, convert, parse, query, read
 from feedmill.serve.engine import Engine
 from feedmill.serve.events import AHEAD_MS, ANY_MS, to_batch
 from feedmill.serve.experiment_bodies import action_of, one, overview
-from feedmill.serve.home import HOME
+from feedmill.serve.headers import Headers
+from feedmill.serve.home import HOME, POLICY
+from feedmill.serve.keys import KeyRing
 from feedmill.serve.measured import Measured
 from feedmill.serve.openapi import Accepted, Status, document
 from feedmill.serve.problems import NotReady, Problems, respond_http
@@ -30,19 +33,32 @@ TEXT = "text/plain; version=0.0.4; charset=utf-8"  # of Prometheus
 FEED_LIMIT, EVENTS_LIMIT = MB, 16 * MB
 
 
-def create_app(engine: Engine) -> FastAPI:
+def create_app(engine: Engine, keys: KeyRing | None = None) -> FastAPI:
     """The service of an engine, which stays the caller's to close.
 
     The engine is warmed up and kept up to date in the background; /readyz says when the first is done.
+
+    Args:
+        keys: default are those of the engine's workspace. Without any, whoever can reach the address may ask:
+            ``server.Server`` refuses that for others than this machine.
+
+    Raises:
+        ConfigError: the keys cannot be read, or a route has no roles.
     """
-    app = FastAPI(title="feedmill", docs_url=None, redoc_url=None, openapi_url=None, lifespan=_lifespan)
+    app = FastAPI(
+        title="feedmill", docs_url=None, redoc_url=None, openapi_url=None, lifespan=_lifespan, redirect_slashes=False
+    )
     app.state.engine, app.state.ready = engine, False
     app.add_exception_handler(HTTPException, _http_error)
+    keys = keys or KeyRing(engine.workspace.keys, problems=engine.problems)
+    app.add_middleware(Guarded, keys=keys, config=engine.config)
     app.add_middleware(Problems)
+    app.add_middleware(Headers)
     app.add_middleware(Measured, metrics=engine.metrics)  # the last one added is the outermost
     _status_routes(app, engine)
     _feed_routes(app, engine)
     _experiment_routes(app, engine)
+    guard(app)
     return app
 
 
@@ -51,7 +67,7 @@ def _status_routes(app: FastAPI, engine: Engine) -> None:
 
     @app.get("/")
     async def home() -> Response:
-        return HTMLResponse(HOME)
+        return HTMLResponse(HOME, headers={"content-security-policy": POLICY})
 
     @app.get("/openapi.json")
     async def schema() -> Response:
@@ -62,10 +78,11 @@ def _status_routes(app: FastAPI, engine: Engine) -> None:
         return _json(b'{"status":"alive"}')
 
     @app.get("/readyz")
-    async def readyz() -> Response:
+    async def readyz(request: Request) -> Response:
         if not app.state.ready:
             raise NotReady("the service is warming up", "a moment of patience", "ask again in a second")
-        return _json(msgspec.json.encode(Status("ready", **engine.status())))
+        details = engine.status() if may(request.scope, DETAILS) else {}
+        return _json(msgspec.json.encode(Status("ready", **details)))
 
     @cache
     def exposition() -> Any:  # nobody asks: nothing of it is loaded

@@ -11,11 +11,15 @@ from starlette.requests import Request
 
 from feedmill.core.config import nearest
 from feedmill.core.errors import DataError
-from feedmill.serve.problems import TooLarge
+from feedmill.serve.problems import TooLarge, WrongType
 
 S = TypeVar("S", bound=msgspec.Struct)
 MB = 1 << 20
+JSON = "application/json"
 Id = str | int
+MAX_CURSOR = 1 << 17  # characters; of 20,000 items it has fewer
+MAX_CONTEXT = 32  # names
+Word = Annotated[str, Meta(max_length=256)]
 
 
 class FeedBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -23,8 +27,13 @@ class FeedBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
     user_id: Annotated[Id, Meta(description='text or whole number; 7 and "7" are the same user')]
     n: Annotated[int, Meta(description="items wanted, 1 to 500")] = 10
-    cursor: Annotated[str, Meta(description="from the answer before, for the page after it")] = ""
-    context: Annotated[dict[str, str], Meta(description="what else is known of the request, such as device")] = {}
+    cursor: Annotated[str, Meta(max_length=MAX_CURSOR, description="from the answer before, for the page after it")] = (
+        ""
+    )
+    context: Annotated[
+        dict[Word, Word],
+        Meta(max_length=MAX_CONTEXT, description="what else is known of the request, such as device"),
+    ] = {}
     deadline_ms: Annotated[float | None, Meta(description="budget; stages that would start later are skipped")] = None
 
 
@@ -47,7 +56,10 @@ class EventBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
     kind: Annotated[
         str,
-        Meta(description="impression click like favourite share comment follow watch finish dislike search item user"),
+        Meta(
+            max_length=32,
+            description="impression click like favourite share comment follow watch finish dislike search item user",
+        ),
     ]
     user_id: Annotated[Id, Meta(description='who; "" for an event of kind item')] = ""
     item_id: Annotated[Id, Meta(description='what; "" for kinds search and user')] = ""
@@ -63,8 +75,10 @@ async def read(request: Request, limit: int) -> bytes:
     """The body.
 
     Raises:
+        WrongType: it says that it is not JSON, or that it is packed. One that says nothing is taken for JSON.
         TooLarge: more than ``limit`` bytes, of which no more than that were read.
     """
+    _check_type(request.headers.get("content-type", JSON), request.headers.get("content-encoding", "identity"))
     said = request.headers.get("content-length", "")
     if said.isdecimal() and int(said) > limit:
         raise _too_large(int(said), limit)
@@ -118,7 +132,7 @@ def _reason(raw: Any, kind: type[msgspec.Struct], said: str) -> DataError:
     known = {f.encode_name: f for f in msgspec.structs.fields(kind)}
     for name in raw:
         if name not in known:
-            return DataError(f'unknown field "{name}"', f"one of {sorted(known)}", nearest(name, known))
+            return DataError(f'unknown field "{name[:80]}"', f"one of {sorted(known)}", nearest(name[:80], known))
     for name, field in known.items():
         if field.required and name not in raw:
             expected = msgspec.json.schema(field.type).get("description", "a value")
@@ -131,6 +145,20 @@ def _reason(raw: Any, kind: type[msgspec.Struct], said: str) -> DataError:
 def _shown(value: Any) -> str:
     text = msgspec.json.encode(value).decode()
     return text if len(text) <= 80 else f"{text[:77]}…"
+
+
+def _check_type(kind: str, packing: str) -> None:
+    """A page of another site can make a browser send forms and plain text here, and not JSON."""
+    kind, _, more = kind.partition(";")
+    charset = more.strip().lower().removeprefix("charset=").strip('"')
+    if kind.strip().lower() != JSON or charset not in ("", "utf-8"):
+        raise WrongType(
+            f"content-type: {kind[:60]}{'; ' if more else ''}{more.strip()[:20]}",
+            JSON,
+            f"send -H 'content-type: {JSON}'",
+        )
+    if packing.strip().lower() != "identity":
+        raise WrongType(f"content-encoding: {packing[:40]}", "a body that is not packed", "send it as it is")
 
 
 def _too_large(n: int, limit: int) -> TooLarge:

@@ -18,6 +18,16 @@ class ServeConfig(Config, frozen=True):
     host: Annotated[str, Meta(description="address to listen on; the default is reachable from this machine only")] = (
         "127.0.0.1"
     )
+    open: Annotated[
+        bool,
+        Meta(
+            description="answer without keys on any address, to whoever can reach it: only where a fence stands before"
+        ),
+    ] = False
+    rate_per_s: Annotated[
+        float,
+        Meta(ge=0, description="requests of one key, two seconds' worth at once; 0 = no limit; each process counts"),
+    ] = 1000.0
     port: Annotated[int, Meta(ge=0, le=65535, description="0 takes a free one")] = 8642
     clock: Annotated[
         Literal["wall", "log", "newest"],

@@ -50,7 +50,7 @@ def decode(user_id: str, cursor: str, n_items: int) -> Rows:
     sign, packed = data[:_SIGN_BYTES], data[_SIGN_BYTES:]
     if sign != _sign(user_id, packed):
         raise _refuse(cursor)
-    rows = np.frombuffer(zlib.decompress(packed), "<u4").astype(np.int64)
+    rows = np.frombuffer(_unpacked(packed, cursor), "<u4").astype(np.int64)
     np.cumsum(rows[:-IN_ORDER], out=rows[:-IN_ORDER])
     if len(rows) and rows.max() >= n_items:
         raise _refuse(cursor)
@@ -60,6 +60,18 @@ def decode(user_id: str, cursor: str, n_items: int) -> Rows:
 def _sign(user_id: str, packed: bytes) -> bytes:
     """Guards against mix-ups, not attackers: all a forged cursor can do is to hide items from its owner."""
     return hashlib.blake2b(packed, digest_size=_SIGN_BYTES, key=user_id.encode()[:64], person=b"in order").digest()
+
+
+def _unpacked(packed: bytes, cursor: str) -> bytes:
+    """At most what a cursor can hold: a forged one may be made to be unpacked into gigabytes."""
+    unpacking = zlib.decompressobj()
+    try:
+        data = unpacking.decompress(packed, 4 * MAX_SHOWN + 1)
+    except zlib.error:
+        raise _refuse(cursor) from None
+    if len(data) > 4 * MAX_SHOWN or len(data) % 4 or not unpacking.eof:
+        raise _refuse(cursor)
+    return data
 
 
 def _refuse(cursor: str) -> DataError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import pyarrow.compute as pc
 
 from feedmill.core.config import nearest
 from feedmill.core.errors import DataError
@@ -15,10 +16,13 @@ from feedmill.serve.problems import EventsRefused
 
 MAX_EVENTS = 10_000
 MAX_REASONS = 100
+MAX_PAYLOAD = 65_536  # bytes of JSON
 AHEAD_MS = 5 * 60_000  # how far clocks may differ
 ANY_MS = 2**53  # where events tell the time, none is ahead of it
 _INT16 = 32_767
+_LARGE = "payload is too large"
 _EXPECTED = {
+    _LARGE: f"at most {MAX_PAYLOAD} bytes of JSON",
     "user_id is missing": "a user_id, for every kind but item",
     "item_id is missing": "an item_id, for every kind but search and user",
     "time is before 1971 (is it in seconds?)": "milliseconds since 1970 UTC",
@@ -95,6 +99,9 @@ def _columns(events: list[EventBody], now_ms: int) -> EventBatch:
 
 def _unfit(batch: EventBatch, now_ms: int, ahead_ms: int) -> list[dict[str, Any]]:
     reasons = check_batch(batch, now_ms, ahead_ms).reasons
+    size = pc.binary_length(batch.table.column("payload")).to_numpy(zero_copy_only=False)
+    for row in (size > MAX_PAYLOAD).nonzero()[0].tolist():
+        reasons.setdefault(row, f"{_LARGE}: {size[row]} bytes")
     return [
         {"index": row, "given": reason, "expected": _expected(rule(reason))} for row, reason in sorted(reasons.items())
     ]

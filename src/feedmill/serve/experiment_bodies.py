@@ -20,15 +20,15 @@ STEPS = ("start", "stop", "roll_out", "reverse", "close")
 class CreateBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """A new experiment. One that feedmill.toml defines needs its name alone."""
 
-    name: Annotated[str, Meta(description="lower-case letters, digits, _ . -")]
+    name: Annotated[str, Meta(max_length=256, description="lower-case letters, digits, _ . -")]
     layer: Annotated[str, Meta(description="whose buckets it takes")] = ""
     arms: Annotated[
         dict[str, Any], Meta(description='name -> {"share" or "buckets", "set": {dotted path: value}}')
     ] = {}
     control: Annotated[str, Meta(description="the arm that the others are compared with")] = "control"
-    why: Annotated[str, Meta(description="what is expected, and why")] = ""
+    why: Annotated[str, Meta(max_length=2000, description="what is expected, and why")] = ""
     metrics: Annotated[list[str], Meta(description="that decide, the first before the others")] = []
-    by: Annotated[str, Meta(description="who does it")] = ""
+    by: Annotated[str, Meta(max_length=256, description="who does it")] = ""
 
 
 class StepBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -38,8 +38,8 @@ class StepBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     share: Annotated[
         float | None, Meta(description="roll_out, reverse: users who keep the old; end_holdout: of the next")
     ] = None
-    by: Annotated[str, Meta(description="who does it")] = ""
-    note: Annotated[str, Meta(description="why")] = ""
+    by: Annotated[str, Meta(max_length=256, description="who does it")] = ""
+    note: Annotated[str, Meta(max_length=2000, description="why")] = ""
 
 
 class Overview(msgspec.Struct):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+from base64 import b64encode
+
 HOME = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>feedmill</title>
 <style>
@@ -30,3 +33,15 @@ curl -s localhost:PORT/v1/events -H 'content-type: application/json' \\
 <script>document.body.innerHTML = document.body.innerHTML.replaceAll("localhost:PORT", location.host)</script>
 </html>
 """
+
+
+def _hash(tag: str) -> str:
+    """What a content security policy knows an inline part by."""
+    text = HOME.partition(f"<{tag}>")[2].partition(f"</{tag}>")[0]
+    return f"'sha256-{b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+POLICY = (
+    f"default-src 'none'; script-src {_hash('script')}; style-src {_hash('style')}; "
+    "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+)

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from feedmill.core.request import FeedResponse, Trace
+from feedmill.serve.access import ALLOWED
 from feedmill.serve.bodies import EventBody, FeedBody, SearchBody
 from feedmill.serve.experiment_bodies import STEPS, CreateBody, One, Overview, StepBody
 from feedmill.serve.problems import Problem
@@ -23,18 +24,22 @@ class Accepted(msgspec.Struct):
 
 
 class Status(msgspec.Struct):
-    """What is being served."""
+    """Whether the service is warm; what it serves is said to keys of the roles metrics and admin."""
 
     status: str
-    version: str
-    offset: int
-    users: int
-    items: int
-    problems: list[str]
+    version: str | msgspec.UnsetType = msgspec.UNSET
+    offset: int | msgspec.UnsetType = msgspec.UNSET
+    users: int | msgspec.UnsetType = msgspec.UNSET
+    items: int | msgspec.UnsetType = msgspec.UNSET
+    problems: list[str] | msgspec.UnsetType = msgspec.UNSET
 
 
 _JSON, _PROBLEM = "application/json", "application/problem+json"
 _REF = "#/components/schemas/{name}"
+_KEY = {
+    "type": "http", "scheme": "bearer",
+    "description": "A key of `feedmill keys create`, of one of the roles named. Where no key was made, none is needed.",
+}  # fmt: skip
 _FEED = {"user_id": "7", "n": 10}
 _SEARCH = {"query": "star wars", "user_id": "7", "n": 10}
 _EXPERIMENT = {
@@ -42,6 +47,11 @@ _EXPERIMENT = {
     "arms": {"control": {"share": 0.1}, "varied": {"share": 0.1, "set": {"rerank.rules.0.theta": 0.7}}},
 }  # fmt: skip
 _EVENT = {"kind": "watch", "user_id": "7", "item_id": "42", "value": 31.5, "event_id": "phone-81-1042"}
+
+
+def _refused(words: str, header: str = "") -> dict[str, Any]:
+    told = {"headers": {header: {"schema": {"type": "string"}}}} if header else {}
+    return {"description": words, "content": {_PROBLEM: {"schema": _ref("Problem")}}} | told
 
 
 def document() -> bytes:
@@ -70,8 +80,14 @@ def document() -> bytes:
         "/healthz": {"get": _operation("Whether the process is alive")},
         "/readyz": {"get": _operation("Whether the service is warm, and what it serves", "Status")},
     }
+    paths["/"] = {"get": _operation("What is where, for people")}
+    paths["/openapi.json"] = {"get": _operation("This document")}
+    for path, methods in paths.items():
+        for method, operation in methods.items():
+            operation["security"] = [{"key": [role]} for role in sorted(ALLOWED[f"{method.upper()} {path}"])]
     about = {"title": "feedmill", "version": "1", "description": f"Errors are {_PROBLEM}."}
-    parts = {"openapi": "3.1.0", "info": about, "paths": paths, "components": {"schemas": schemas}}
+    components = {"schemas": schemas, "securitySchemes": {"key": _KEY}}
+    parts = {"openapi": "3.1.0", "info": about, "paths": paths, "components": components}
     return msgspec.json.encode(parts)
 
 
@@ -95,7 +111,7 @@ def _operation(summary: str, answer: str = "", body: Any = None, example: Any = 
         "description": "What was given, expected, and what to do",
         "content": {_PROBLEM: {"schema": _ref("Problem")}},
     }
-    operation: dict[str, Any] = {"summary": summary, "responses": {"200": ok, "default": bad}}
+    operation: dict[str, Any] = {"summary": summary, "responses": {"200": ok, **_REFUSED, "default": bad}}
     if body:
         content = {_JSON: {"schema": body, "example": example}}
         operation["requestBody"] = {"required": True, "content": content}
@@ -104,3 +120,10 @@ def _operation(summary: str, answer: str = "", body: Any = None, example: Any = 
 
 def _ref(name: str) -> dict[str, str]:
     return {"$ref": _REF.format(name=name)}
+
+
+_REFUSED = {
+    "401": _refused("No key, or one that does not hold", "WWW-Authenticate"),
+    "403": _refused("A key of other roles"),
+    "429": _refused("Too many requests", "Retry-After"),
+}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 from uuid import uuid4
@@ -36,6 +37,39 @@ class TooLarge(FeedmillError):
     status = 413
 
 
+class WrongType(FeedmillError):
+    """A body that says it is something else than JSON."""
+
+    status = 415
+
+
+class Unauthorized(FeedmillError):
+    """A request without a key that holds."""
+
+    status = 401
+    headers: Mapping[str, str] = {"www-authenticate": 'Bearer realm="feedmill"'}
+
+
+class Forbidden(FeedmillError):
+    """A request that its key does not allow, or that comes from where it must not."""
+
+    status = 403
+
+
+class TooMany(FeedmillError):
+    """A client that asks too often, or events that come faster than they can be taken.
+
+    Args:
+        wait_s: seconds after which to ask again.
+    """
+
+    status = 429
+
+    def __init__(self, given: str, expected: str, fix: str, wait_s: int) -> None:
+        super().__init__(given, expected, fix)
+        self.headers: Mapping[str, str] = {"retry-after": str(wait_s)}
+
+
 class NotReady(FeedmillError):
     """The service is warming up."""
 
@@ -65,7 +99,8 @@ def respond(error: FeedmillError) -> Response:
             expected=error.expected,
             fix=error.fix,
             events=getattr(error, "events", []),
-        )
+        ),
+        getattr(error, "headers", None),
     )
 
 
@@ -124,6 +159,6 @@ def _unexpected(scope: Scope, error: Exception) -> Response:
     )
 
 
-def _response(problem: Problem, headers: dict[str, str] | None = None) -> Response:
+def _response(problem: Problem, headers: Mapping[str, str] | None = None) -> Response:
     body = msgspec.json.encode(problem)
     return Response(body, problem.status, headers, media_type="application/problem+json")

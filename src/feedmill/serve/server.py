@@ -13,10 +13,12 @@ from contextlib import contextmanager
 import uvicorn
 from uvicorn.config import LOGGING_CONFIG
 
-from feedmill.core.errors import WorkspaceError
+from feedmill.core.errors import ConfigError, WorkspaceError
 from feedmill.core.workspace import Workspace
+from feedmill.serve.access import is_loopback
 from feedmill.serve.app import create_app
 from feedmill.serve.engine import Engine
+from feedmill.serve.keys import KeyRing
 
 _GRACE_S = 5
 _START_S = 30.0
@@ -45,15 +47,17 @@ class Server:
 
     Raises:
         WorkspaceError: the address cannot be had.
+        ConfigError: others can reach it, and there are no keys; or the keys cannot be read.
     """
 
     def __init__(self, engine: Engine, host: str | None = None, port: int | None = None) -> None:
-        config = engine.config
-        self._socket = _bind(config.host if host is None else host, config.port if port is None else port)
+        config, keys = engine.config, KeyRing(engine.workspace.keys, problems=engine.problems)
+        host, port = config.host if host is None else host, config.port if port is None else port
+        self._socket = _bind(host, port, others=config.open or not keys.is_open)
         self.host, self.port = self._socket.getsockname()[:2]
         self._server = _Announcing(
             uvicorn.Config(
-                create_app(engine), log_level="warning", access_log=False, timeout_graceful_shutdown=_GRACE_S,
+                create_app(engine, keys), log_level="warning", access_log=False, timeout_graceful_shutdown=_GRACE_S,
                 server_header=False, log_config=LOGGING_CONFIG if config.log == "text" else None,  # None: as the root's
             )
         )  # fmt: skip
@@ -154,11 +158,19 @@ def _interruptible() -> Iterator[None]:
             signal.signal(signal.SIGTERM, before)
 
 
-def _bind(host: str, port: int) -> socket.socket:
+def _bind(host: str, port: int, *, others: bool) -> socket.socket:
+    """An address that is listened on; one that other machines can reach only if ``others`` may."""
     taken = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         taken.bind((host, port))
+        if not others and not is_loopback(taken.getsockname()[0]):
+            taken.close()
+            raise ConfigError(
+                f'serve.host = "{host}": other machines can reach it, and there are no keys',
+                "keys, or an address of this machine alone, such as 127.0.0.1",
+                "run `feedmill keys create --role feed`; or say serve.open = true, which lets everybody in",
+            )
         taken.listen(512)  # from now on a client waits instead of being refused
     except OSError as error:
         taken.close()

@@ -55,6 +55,8 @@ def remains(at: Workspace, user_id: str) -> list[Remains]:
 
 
 def _in(at: Workspace, path: Path, user_id: str) -> Iterator[tuple[str, int]]:
+    if path == at.keys:  # of those who ask the service; it has nobody whom events are of
+        return
     if path == at.log:
         yield from _in_log(path, user_id)
     elif path == at.traces:

@@ -29,7 +29,7 @@ def create(
     roles: Annotated[list[str], typer.Option("--role", help=f"One of {', '.join(ROLES)}; may be repeated.")],
     name: Annotated[str, typer.Option("--name", help="For people: whose it is.")] = "",
     expires: Annotated[str, typer.Option("--expires", help="90d, 12h, 30m, or a day: 2027-01-31 (UTC).")] = "",
-    rate: Annotated[float | None, typer.Option("--rate", help="Requests per second; default: [serve].")] = None,
+    rate: Annotated[float | None, typer.Option("--rate", help="Requests per second, 0 = no limit.")] = None,
     folder: Dir = HERE,
 ) -> None:
     """Make a key and print it, this once: what is kept cannot be turned back into it."""

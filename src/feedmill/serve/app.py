@@ -26,7 +26,8 @@ from feedmill.serve.home import HOME, POLICY
 from feedmill.serve.keys import KeyRing
 from feedmill.serve.measured import Measured
 from feedmill.serve.openapi import Accepted, Status, document
-from feedmill.serve.problems import NotReady, Problems, respond_http
+from feedmill.serve.problems import NotReady, Overloaded, Problems, TooMany, respond_http
+from feedmill.serve.room import Room
 
 logger = logging.getLogger("feedmill.serve")
 TEXT = "text/plain; version=0.0.4; charset=utf-8"  # of Prometheus
@@ -96,22 +97,27 @@ def _status_routes(app: FastAPI, engine: Engine) -> None:
 
 
 def _feed_routes(app: FastAPI, engine: Engine) -> None:
+    config = engine.config
+    feeds = Room(config.feeds_at_once, _too_many_feeds)
+    appends = Room(config.events_at_once, _too_many_events, threads=max(1, config.threads // 4))
+    engine.metrics.at_once.update(feeds=lambda: feeds.n, events=lambda: appends.n)
+
     @app.post("/v1/feed")
     async def feed(request: Request) -> Response:
-        return _json(await _in_thread(_feed, engine, await read(request, FEED_LIMIT)))
+        return _json(await feeds.run(_feed, engine, await read(request, FEED_LIMIT)))
 
     @app.post("/v1/events")
     async def events(request: Request) -> Response:
-        return _json(await _in_thread(_append, engine, await read(request, EVENTS_LIMIT)))
+        return _json(await appends.run(_append, engine, await read(request, EVENTS_LIMIT)))
 
     @app.post("/v1/search")
     async def search(request: Request) -> Response:
-        return _json(await _in_thread(_search, engine, await read(request, FEED_LIMIT)))
+        return _json(await feeds.run(_search, engine, await read(request, FEED_LIMIT)))
 
     @app.get("/v1/similar/{item_id:path}")
     async def similar(item_id: str, request: Request) -> Response:
         body = convert(query(request), SimilarQuery)
-        return _json(await _in_thread(lambda: to_json(engine.similar(item_id, body.n))))
+        return _json(await feeds.run(lambda: to_json(engine.similar(item_id, body.n))))
 
     @app.get("/v1/trace/{request_id}")
     async def trace(request_id: str) -> Response:
@@ -138,6 +144,18 @@ def _experiment_routes(app: FastAPI, engine: Engine) -> None:
     @app.post("/v1/experiments/{name}/{step}")
     async def step(name: str, step: str, request: Request) -> Response:
         return _json(await _in_thread(_step, engine, step, name, await read(request, FEED_LIMIT)))
+
+
+def _too_many_feeds() -> Overloaded:
+    return Overloaded(
+        "more requests than can be answered in time", "fewer at once", "ask again after Retry-After seconds"
+    )
+
+
+def _too_many_events() -> TooMany:
+    return TooMany(
+        "more events than can be written", "fewer at once", "none was taken: send again after Retry-After", 1
+    )
 
 
 def _feed(engine: Engine, raw: bytes) -> bytes:

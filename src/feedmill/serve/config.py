@@ -42,6 +42,12 @@ class ServeConfig(Config, frozen=True):
     follow_s: Annotated[float, Meta(gt=0, description="seconds between looks for events of other processes")] = 1.0
     snapshot_s: Annotated[float, Meta(gt=0, description="seconds between snapshots of the state")] = 600.0
     threads: Annotated[int, Meta(ge=1, description="requests worked on at once")] = 8
+    feeds_at_once: Annotated[
+        int, Meta(ge=1, description="feeds, searches and similar items worked on or waiting; one more gets 503")
+    ] = 64
+    events_at_once: Annotated[
+        int, Meta(ge=1, description="requests with events worked on or waiting, a quarter of the threads; then 429")
+    ] = 64
     log: Annotated[LogKind, Meta(description='form of log lines on stderr; "json": one object a line')] = "text"
     skew_share: Annotated[
         float,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
+from collections.abc import Callable
 from threading import Lock
 
 from feedmill.core.protocols import Receipt
@@ -50,6 +51,7 @@ class Metrics:
         requests: HTTP answers by (route, status).
         seconds: how long they took, in milliseconds, by route.
         events: taken in, by "new" or "duplicate".
+        at_once: how many requests are worked on or wait now, by "feeds" or "events".
         lock: held while several of these are read.
     """
 
@@ -62,6 +64,7 @@ class Metrics:
         self.requests: Counter[tuple[str, str]] = Counter()
         self.seconds: dict[str, Histogram] = {}
         self.events: Counter[str] = Counter()
+        self.at_once: dict[str, Callable[[], int]] = {}
 
     @property
     def n_feeds(self) -> int:

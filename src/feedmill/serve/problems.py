@@ -70,6 +70,13 @@ class TooMany(FeedmillError):
         self.headers: Mapping[str, str] = {"retry-after": str(wait_s)}
 
 
+class Overloaded(FeedmillError):
+    """More requests than can be answered in time."""
+
+    status = 503
+    headers: Mapping[str, str] = {"retry-after": "1"}
+
+
 class NotReady(FeedmillError):
     """The service is warming up."""
 

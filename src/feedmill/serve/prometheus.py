@@ -51,6 +51,10 @@ class Served(Collector):
         for route, histogram in m.seconds.items():
             fill(took, [route], histogram)
         yield took
+        now = GaugeMetricFamily("feedmill_http_at_once", "Requests worked on or waiting.", labels=["kind"])
+        for kind, n_now in m.at_once.items():
+            now.add_metric([kind], n_now())
+        yield now
         taken = (((of,), n) for of, n in m.events.items())
         yield counts("feedmill_events", "Events taken in, on the disk and in the state.", ("kind",), taken)
 

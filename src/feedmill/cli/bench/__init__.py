@@ -72,6 +72,14 @@ def loop(quick: Quick = False, json: Json = None) -> None:
 
 
 @bench_app.command()
+def keys(quick: Quick = False, json: Json = None) -> None:
+    """What the check of a key costs a request, right or wrong."""
+    from feedmill.cli.bench.keys import keys_rows
+
+    done(keys_rows(quick), json)
+
+
+@bench_app.command()
 def kernels(quick: Quick = False, json: Json = None, only: Only = None) -> None:
     """ItemCF, Swing and UserCF: seconds and memory against implicit, sparse_dot_topn, recfarm and SciPy."""
     from feedmill.cli.bench.kernels import kernels_rows

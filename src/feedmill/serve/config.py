@@ -44,10 +44,10 @@ class ServeConfig(Config, frozen=True):
     threads: Annotated[int, Meta(ge=1, description="requests worked on at once")] = 8
     feeds_at_once: Annotated[
         int, Meta(ge=1, description="feeds, searches and similar items worked on or waiting; one more gets 503")
-    ] = 64
+    ] = 32
     events_at_once: Annotated[
         int, Meta(ge=1, description="requests with events worked on or waiting, a quarter of the threads; then 429")
-    ] = 64
+    ] = 32
     log: Annotated[LogKind, Meta(description='form of log lines on stderr; "json": one object a line')] = "text"
     skew_share: Annotated[
         float,

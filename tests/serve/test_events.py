@@ -109,3 +109,10 @@ def test_where_events_tell_the_time_none_is_ahead() -> None:
     assert len(to_batch(far, NOW_MS, ANY_MS)) == 1
     with pytest.raises(EventsRefused):
         to_batch(far, NOW_MS)
+
+
+def test_ten_thousand_mistakes_are_not_all_put_into_words() -> None:
+    wrong = {"kind": "click", "user_id": "u", "item_id": "i", "userid": 1}
+    with pytest.raises(EventsRefused, match="at least 100 of 10000") as caught:
+        to_batch([wrong] * 10_000, 10**12)
+    assert [e["index"] for e in caught.value.events] == list(range(100))

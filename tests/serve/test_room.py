@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -34,7 +35,8 @@ def test_as_many_as_there_are_places_and_each_is_free_again() -> None:
 
     async def one(fails: bool) -> None:
         try:
-            told.append(await room.run(work, fails))
+            with room.place():
+                told.append(await room.run(work, fails))
         except FeedmillError as error:
             told.append(error.given)
         if told.count("full") == 2:
@@ -115,3 +117,18 @@ def test_events_beyond_the_last_place_are_sent_away_and_none_of_them_taken(
             assert [w.result().json()["accepted"] for w in waiting] == [1] * 3
         again = http.post("/v1/events", json=[EVENT | {"event_id": "late"}])
         assert again.json()["accepted"] == 1, "the same, sent again, is taken once"
+
+
+def test_who_sends_slowly_holds_a_place_for_a_while_and_no_longer(
+    opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("feedmill.serve.bodies.READ_S", 0.2)
+    engine = opened(serve__feeds_at_once=1)
+    with served(engine) as http:
+        host, port = http.base_url.host, http.base_url.port
+        assert port is not None
+        with socket.create_connection((host, port), timeout=20) as slow:
+            slow.sendall(b"POST /v1/feed HTTP/1.1\r\nhost: localhost\r\ncontent-length: 99\r\n\r\n{")
+            assert b" 408 " in slow.recv(4096)
+        assert engine.metrics.at_once["feeds"]() == 0
+        assert http.post("/v1/feed", json=FEED).status_code == 200

@@ -104,20 +104,24 @@ def _feed_routes(app: FastAPI, engine: Engine) -> None:
 
     @app.post("/v1/feed")
     async def feed(request: Request) -> Response:
-        return _json(await feeds.run(_feed, engine, await read(request, FEED_LIMIT)))
+        with feeds.place():
+            return _json(await feeds.run(_feed, engine, await read(request, FEED_LIMIT)))
 
     @app.post("/v1/events")
     async def events(request: Request) -> Response:
-        return _json(await appends.run(_append, engine, await read(request, EVENTS_LIMIT)))
+        with appends.place():
+            return _json(await appends.run(_append, engine, await read(request, EVENTS_LIMIT)))
 
     @app.post("/v1/search")
     async def search(request: Request) -> Response:
-        return _json(await feeds.run(_search, engine, await read(request, FEED_LIMIT)))
+        with feeds.place():
+            return _json(await feeds.run(_search, engine, await read(request, FEED_LIMIT)))
 
     @app.get("/v1/similar/{item_id:path}")
     async def similar(item_id: str, request: Request) -> Response:
         body = convert(query(request), SimilarQuery)
-        return _json(await feeds.run(lambda: to_json(engine.similar(item_id, body.n))))
+        with feeds.place():
+            return _json(await feeds.run(lambda: to_json(engine.similar(item_id, body.n))))
 
     @app.get("/v1/trace/{request_id}")
     async def trace(request_id: str) -> Response:

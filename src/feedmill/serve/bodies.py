@@ -5,18 +5,20 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, TypeVar
 
+import anyio
 import msgspec
 from msgspec import Meta
 from starlette.requests import Request
 
 from feedmill.core.config import nearest
 from feedmill.core.errors import DataError
-from feedmill.serve.problems import TooLarge, WrongType
+from feedmill.serve.problems import TooLarge, TooSlow, WrongType
 
 S = TypeVar("S", bound=msgspec.Struct)
 MB = 1 << 20
 JSON = "application/json"
 Id = str | int
+READ_S = 10.0  # who sends slower than that only holds a place
 MAX_CURSOR = 1 << 17  # characters; of 20,000 items it has fewer
 MAX_CONTEXT = 32  # names
 Word = Annotated[str, Meta(max_length=256)]
@@ -76,6 +78,7 @@ async def read(request: Request, limit: int) -> bytes:
 
     Raises:
         WrongType: it says that it is not JSON, or that it is packed. One that says nothing is taken for JSON.
+        TooSlow: it did not come within ``READ_S`` seconds.
         TooLarge: more than ``limit`` bytes, of which no more than that were read.
     """
     _check_type(request.headers.get("content-type", JSON), request.headers.get("content-encoding", "identity"))
@@ -83,10 +86,16 @@ async def read(request: Request, limit: int) -> bytes:
     if said.isdecimal() and int(said) > limit:
         raise _too_large(int(said), limit)
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            raise _too_large(len(body), limit)
+    try:
+        with anyio.fail_after(READ_S):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > limit:
+                    raise _too_large(len(body), limit)
+    except TimeoutError:
+        raise TooSlow(
+            f"{len(body)} bytes in {READ_S:g} seconds", "the whole body by then", "send it in parts"
+        ) from None
     return bytes(body)
 
 

@@ -37,6 +37,12 @@ class TooLarge(FeedmillError):
     status = 413
 
 
+class TooSlow(FeedmillError):
+    """A body that does not come."""
+
+    status = 408
+
+
 class WrongType(FeedmillError):
     """A body that says it is something else than JSON."""
 

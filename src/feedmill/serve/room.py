@@ -6,7 +6,8 @@ before it, until none is answered in time. A bounded one keeps what it takes qui
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import anyio
@@ -32,8 +33,9 @@ class Room:
         self._places, self._full = places, full
         self._threads = None if threads is None else anyio.CapacityLimiter(threads)
 
-    async def run(self, call: Callable[..., bytes], *args: Any) -> bytes:
-        """The call's answer, from a thread.
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Hold a place while the body is read and the answer made: so many bodies are in memory and no more.
 
         Raises:
             FeedmillError: ``full``'s, at once: no place is free.
@@ -42,6 +44,10 @@ class Room:
             raise self._full()
         self.n += 1
         try:
-            return await anyio.to_thread.run_sync(call, *args, limiter=self._threads)
+            yield
         finally:
             self.n -= 1
+
+    async def run(self, call: Callable[..., bytes], *args: Any) -> bytes:
+        """The call's answer, from a thread."""
+        return await anyio.to_thread.run_sync(call, *args, limiter=self._threads)

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from feedmill.cli.doctor import _indexes, index_line
+from feedmill.cli.doctor import DAY_MS, _indexes, _keys, index_line
 from feedmill.core.batches import Part
 from feedmill.core.workspace import Workspace
 from feedmill.publish import promote, write
 from feedmill.retrieval.vector import VectorConfig, with_index
+from feedmill.serve.keys import create, revoke
 
 VECTORS = np.random.default_rng(0).standard_normal((500, 8)).astype(np.float32)
 
@@ -49,3 +50,14 @@ def test_an_index_of_nothing(kind: str) -> None:
 
 def test_no_model_no_index(tmp_path: Path) -> None:
     assert list(_indexes(Workspace.create(tmp_path / "feed", ""))) == []
+
+
+def test_keys_are_looked_at(tmp_path: Path) -> None:
+    at = Workspace.create(tmp_path / "feed", "")
+    assert "everybody on this machine" in next(_keys(at, 0)).what
+    key, _ = create(at.keys, ["feed"], 0, expires_ms=60 * DAY_MS)
+    assert [(f.level, f.what) for f in _keys(at, 0)] == [("ok", "1 keys hold")]
+    at.keys.chmod(0o644)
+    assert [f.level for f in _keys(at, 50 * DAY_MS)] == ["ok", "note", "note"]
+    revoke(at.keys, key.id, 1)
+    assert "keys create" in next(_keys(at, 2)).do

@@ -17,6 +17,7 @@ from rich.markup import escape
 
 from feedmill.cli.options import workspace
 from feedmill.cli.show import out
+from feedmill.core.clock import WallClock
 from feedmill.core.errors import FeedmillError
 from feedmill.core.workspace import Workspace
 
@@ -125,6 +126,7 @@ def of_workspace(folder: Path) -> Iterator[Finding]:
         yield from _log(log, at.raw.get("serve", {}).get("clock", "wall"))
         yield _serves(at)
         yield from _indexes(at)
+        yield from _keys(at, WallClock().now_ms())
     except FeedmillError as e:
         yield Finding("bad", e.given, e.fix or e.expected)
     finally:
@@ -143,6 +145,24 @@ def _log(log: object, clock: str) -> Iterator[Finding]:
         yield Finding(
             "note", "an old log served by today's clock looks empty to recent counters", 'serve.clock = "log"'
         )
+
+
+def _keys(at: Workspace, now_ms: int) -> Iterator[Finding]:
+    """Who may ask the service, and what should be looked at before it becomes a fault."""
+    from feedmill.serve.keys import stored
+
+    valid = [key for key in stored(at.keys) if key.state(now_ms) == "valid"]
+    if not at.keys.exists():
+        yield Finding("ok", "no keys: the service answers everybody on this machine, and listens to no other")
+        return
+    yield Finding(
+        "ok" if valid else "note", f"{len(valid)} keys hold", "" if valid else "feedmill keys create --role feed"
+    )
+    ending = [key.id for key in valid if key.expires_ms is not None and key.expires_ms < now_ms + 14 * DAY_MS]
+    if ending:
+        yield Finding("note", f"within 14 days end: {', '.join(ending)}", "make others, then hand them out")
+    if at.keys.stat().st_mode & 0o077:
+        yield Finding("note", f"{at.keys} is not its owner's alone", f"chmod 600 {at.keys}")
 
 
 def _indexes(at: Workspace) -> Iterator[Finding]:

@@ -126,7 +126,7 @@ def test_revoking_the_last_key_opens_nothing(path: Path) -> None:
     assert not KeyRing(path).is_open
 
 
-@pytest.mark.parametrize("how", ["gone", "broken", "empty", "foreign"])
+@pytest.mark.parametrize("how", ["gone", "broken", "empty", "foreign", "no digest"])
 def test_a_file_that_is_lost_under_a_running_service_leaves_the_keys_as_they_were(
     path: Path, how: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -134,7 +134,8 @@ def test_a_file_that_is_lost_under_a_running_service_leaves_the_keys_as_they_wer
     problems: dict[str, str] = {}
     ring = KeyRing(path, problems=problems)
     whole = path.read_bytes()
-    broken = {"broken": whole[: len(whole) // 2], "empty": b"[]", "foreign": b'[{"id": 5}]'}
+    no_digest = whole.replace(key.sha256.encode(), b"")
+    broken = {"no digest": no_digest, "broken": whole[: len(whole) // 2], "empty": b"[]", "foreign": b'[{"id": 5}]'}
     if how == "gone":
         path.unlink()
     else:

@@ -17,9 +17,10 @@ import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
 import msgspec
+from msgspec import Meta
 
 from feedmill.core.clock import Clock, WallClock
 from feedmill.core.errors import ConfigError, NotFoundError, WorkspaceError
@@ -44,9 +45,9 @@ class Key(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_
         rate_per_s: requests; None = ``serve.rate_per_s``.
     """
 
-    id: str
+    id: Annotated[str, Meta(pattern="^[0-9a-f]{10}$")]
     roles: tuple[Role, ...]
-    sha256: str
+    sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
     created_ms: int
     name: str = ""
     expires_ms: int | None = None

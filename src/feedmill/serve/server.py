@@ -19,6 +19,7 @@ from feedmill.serve.access import is_loopback
 from feedmill.serve.app import create_app
 from feedmill.serve.engine import Engine
 from feedmill.serve.keys import KeyRing
+from feedmill.serve.wire import Bounded
 
 _GRACE_S = 5
 _START_S = 30.0
@@ -58,7 +59,8 @@ class Server:
         self._server = _Announcing(
             uvicorn.Config(
                 create_app(engine, keys), log_level="warning", access_log=False, timeout_graceful_shutdown=_GRACE_S,
-                server_header=False, log_config=LOGGING_CONFIG if config.log == "text" else None,  # None: as the root's
+                http=Bounded, ws="none", server_header=False,
+                log_config=LOGGING_CONFIG if config.log == "text" else None,  # None: as the root's
             )
         )  # fmt: skip
         self._thread: threading.Thread | None = None

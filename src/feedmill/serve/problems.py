@@ -145,7 +145,12 @@ class Problems:
         async def watch(message: Message) -> None:
             nonlocal started
             started = started or message["type"] == "http.response.start"
-            await send(message)
+            try:
+                await send(message)
+            except RuntimeError as error:
+                if "closed" in str(error):  # uvloop's word for a client that hung up while it was being answered
+                    raise ClientDisconnect from None
+                raise
 
         try:
             await self._app(scope, receive, watch)

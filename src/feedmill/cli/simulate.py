@@ -43,7 +43,7 @@ def simulate(
     slate: Annotated[int, typer.Option(min=1, max=100, help="Videos of a slate.")] = 10,
     views: Annotated[float, typer.Option(min=1, help="Videos a day and person; the real figure is 425.")] = 30.0,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", "-s", help="A parameter of the world: -s taste.drift_sd=0.5")
+        list[str] | None, typer.Option("--set", "-s", help="A parameter of the world: -s taste.drift_share=0.5")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the world and of all chance in it.")] = 0,
     quick: Annotated[bool, typer.Option("--quick", help="200 people, 500 videos, 3 days.")] = False,

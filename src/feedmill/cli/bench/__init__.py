@@ -10,7 +10,7 @@ import typer
 
 from feedmill.cli.bench.fold import fold_rows
 from feedmill.cli.bench.log import log_rows
-from feedmill.cli.bench.measure import Quick, done
+from feedmill.cli.bench.measure import Quick, done, of_parts
 from feedmill.cli.bench.serving import serving_rows
 from feedmill.cli.options import Dir, Json, interruptible, writable
 from feedmill.metrics.rows import BenchRow
@@ -224,10 +224,10 @@ def experiments(
     quick: Quick = False, json: Json = None, only: Only = None, page: Page = None, source: Source = None
 ) -> None:
     """Assignment: cost, uniformity. Analysis on known truths: A/A, peeking, power, sample ratio, CUPED, roll-out."""
-    from feedmill.cli.bench.experiments import experiments_rows
+    from feedmill.cli.bench.experiments import PARTS
     from feedmill.cli.bench.experiments import page as experiments_page
 
-    _paged(lambda: experiments_rows(quick, only or ()), experiments_page.write, json, page, source)
+    _paged(lambda: of_parts(PARTS, quick, only or ()), experiments_page.write, json, page, source)
 
 
 @bench_app.command()
@@ -256,7 +256,7 @@ def simulate(
     quick: Quick = False, json: Json = None, only: Only = None, page: Page = None, source: Source = None
 ) -> None:
     """Policies, parts of the chain, new videos, experiments against the truth, and speed with a simulated audience."""
+    from feedmill.cli.bench.simulate import PARTS
     from feedmill.cli.bench.simulate import page as simulate_page
-    from feedmill.cli.bench.simulate import simulate_rows
 
-    _paged(lambda: simulate_rows(quick, only or ()), simulate_page.write, json, page, source)
+    _paged(lambda: of_parts(PARTS, quick, only or ()), simulate_page.write, json, page, source)

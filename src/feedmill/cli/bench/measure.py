@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +12,8 @@ import typer
 from rich.table import Table
 
 from feedmill.cli import show
+from feedmill.core.config import nearest
+from feedmill.core.errors import DataError
 from feedmill.metrics.rows import BenchRow, machine, versions, write
 
 Quick = Annotated[bool, typer.Option("--quick", help="A tenth of the work.")]
@@ -28,6 +30,20 @@ def done(rows: list[BenchRow], json: Path | None) -> None:
     show.out.print(table)
     if json is not None:
         write(rows, json)
+
+
+def of_parts(
+    parts: Mapping[str, Callable[[bool], list[BenchRow]]], quick: bool, only: Sequence[str] = ()
+) -> list[BenchRow]:
+    """The rows of all parts of a bench, or of those named.
+
+    Raises:
+        DataError: a name that is no part.
+    """
+    for name in only:
+        if name not in parts:
+            raise DataError(f"--only {name}", f"one of {list(parts)}", nearest(name, parts))
+    return [row for name, part in parts.items() if not only or name in only for row in part(quick)]
 
 
 def timing(what: str, metric: str, seconds: list[float], unit: str = "ms", scale: float = 1e3) -> BenchRow:

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from cli.conftest import Run
-from feedmill.cli.bench.experiments import PARTS, assignment, experiments_rows, life, page, simulated
+from feedmill.cli.bench.experiments import PARTS, assignment, life, page, simulated
 from feedmill.cli.bench.experiments.audience import audience
+from feedmill.cli.bench.measure import of_parts
 from feedmill.cli.bench.page import figures
 from feedmill.core.errors import DataError
 from feedmill.core.events import Kind
@@ -123,7 +124,7 @@ def test_the_page_is_filled(tmp_path: Path) -> None:
 
 def test_parts_are_asked_for_by_name(run: Run) -> None:
     with pytest.raises(DataError, match="--only asignment"):
-        experiments_rows(quick=True, only=["asignment"])
+        of_parts(PARTS, quick=True, only=["asignment"])
     assert set(PARTS) == {"assignment", "buckets", "aa", "peeking", "power", "ratio", "cuped", "reverse"}
     out = run("bench", "experiments", "--quick", "--only", "cuped")
     assert out.exit_code == 0, out.output

@@ -9,8 +9,9 @@ import pytest
 
 from audiences import small_world
 from cli.conftest import Run
+from feedmill.cli.bench.measure import of_parts
 from feedmill.cli.bench.page import figures, read
-from feedmill.cli.bench.simulate import PARTS, ablation, page, scale, simulate_rows
+from feedmill.cli.bench.simulate import PARTS, ablation, page, scale
 from feedmill.cli.bench.simulate.calibration import of_people, of_videos, of_views
 from feedmill.cli.bench.simulate.lives import Size
 from feedmill.core.errors import DataError
@@ -72,7 +73,7 @@ def test_the_chain_goes_on_without_its_parts(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_part_that_there_is_not() -> None:
     with pytest.raises(DataError, match="coverage"):
-        simulate_rows(True, ["coverag"])
+        of_parts(PARTS, True, ["coverag"])
     assert set(PARTS) == {"scale", "order", "ablation", "relearned", "videos", "coverage", "calibration"}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from feedmill.cli.bench.simulate.ablation import ablation_rows, relearned_rows
 from feedmill.cli.bench.simulate.calibration import calibration_rows
@@ -10,8 +10,6 @@ from feedmill.cli.bench.simulate.coverage import coverage_rows
 from feedmill.cli.bench.simulate.newcomers import video_rows
 from feedmill.cli.bench.simulate.order import order_rows
 from feedmill.cli.bench.simulate.scale import scale_rows
-from feedmill.core.config import nearest
-from feedmill.core.errors import DataError
 from feedmill.metrics.rows import BenchRow
 
 PARTS: dict[str, Callable[[bool], list[BenchRow]]] = {
@@ -23,15 +21,3 @@ PARTS: dict[str, Callable[[bool], list[BenchRow]]] = {
     "coverage": coverage_rows,
     "calibration": calibration_rows,
 }
-
-
-def simulate_rows(quick: bool, only: Sequence[str] = ()) -> list[BenchRow]:
-    """All parts, or those named.
-
-    Raises:
-        DataError: a name that is no part.
-    """
-    for name in only:
-        if name not in PARTS:
-            raise DataError(f"--only {name}", f"one of {list(PARTS)}", nearest(name, PARTS))
-    return [row for name, part in PARTS.items() if not only or name in only for row in part(quick)]

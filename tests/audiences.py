@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from feedmill.core.events import EventBatch, Kind
 from feedmill.sim.config import WorldConfig
 from feedmill.sim.views import Asks, Slates, Views
+from feedmill.sim.watch import Memory
 from feedmill.sim.world import World
 
 START_MS = WorldConfig().start_ms
@@ -47,3 +49,9 @@ def items(ids: Sequence[str], payloads: Sequence[str] = ()) -> EventBatch:
     """ITEM events."""
     said = list(payloads) or ["{}"] * len(ids)
     return EventBatch.of({"kind": int(Kind.ITEM), "time_ms": START_MS, "item_id": list(ids), "payload": said})
+
+
+def has_seen(memory: Memory, user: NDArray[np.integer], item: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """bool[n] of n pairs."""
+    bits = memory.seen[user, item >> 3] >> (item & 7).astype(np.uint8) & 1
+    return np.asarray(bits > 0)

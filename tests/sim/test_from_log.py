@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from audiences import has_seen
 from feedmill.core.errors import DataError
 from feedmill.core.events import EventBatch, Kind
 from feedmill.datasets.movielens import MovieLensLatest
 from feedmill.sim.config import DAY_MS, TasteConfig, WorldConfig
 from feedmill.sim.from_log import read_pairs, scaled
-from feedmill.sim.memory import has_seen
 from feedmill.sim.views import Asks, Slates
 from feedmill.sim.world import World
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from feedmill.sim.memory import grown, has_seen, no_memory, see
+from audiences import has_seen
+from feedmill.sim.memory import grown, no_memory, see
 from feedmill.sim.watch import NOBODY
 
 

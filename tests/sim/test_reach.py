@@ -10,7 +10,8 @@ import pytest
 from audiences import small_world
 from feedmill.sim.feeds.oracle import OracleFeed
 from feedmill.sim.live import live
-from feedmill.sim.reach import best_slate, worth_s
+from feedmill.sim.reach import best_slate
+from feedmill.sim.regret import slate_seconds
 from feedmill.sim.views import Asks
 from feedmill.sim.world import World
 
@@ -36,6 +37,11 @@ def asked(world: World, page: int) -> Asks:
     return Asks(np.arange(n, dtype=np.int32), at_ms, np.full(n, page, np.int32))
 
 
+def worth_s(world: World, user: int, time_ms: int, page: int, slate: list[int]) -> float:
+    one = Asks(np.array([user], np.int32), np.array([time_ms]), np.array([page], np.int32))
+    return float(slate_seconds(world, one, np.array([slate], np.int32))[0][0])
+
+
 @pytest.mark.parametrize("page", [0, 2])
 def test_of_the_whole_catalogue_it_is_the_oracles_slate(world: World, page: int) -> None:
     asks = asked(world, page)
@@ -43,7 +49,7 @@ def test_of_the_whole_catalogue_it_is_the_oracles_slate(world: World, page: int)
     for row in range(len(asks)):
         who = row, int(asks.time_ms[row]), page
         mine = best_slate(world.truth, world.memory, *who, on(world), K)
-        worth.append([worth_s(world.truth, world.memory, *who, slate).sum() for slate in (mine, oracle[row])])
+        worth.append([worth_s(world, *who, slate.tolist()) for slate in (mine, oracle[row])])
     here, there = np.array(worth).T
     assert here.sum() == pytest.approx(there.sum(), rel=5e-3)
     assert np.isclose(here, there, rtol=5e-3).mean() > 0.8, "the oracle reads a table: a near tie may fall otherwise"
@@ -54,7 +60,7 @@ def test_the_first_slot_is_worth_what_the_world_expects(world: World) -> None:
     asks = asked(world, 1)
     for user in (0, 7, 29):
         who = user, int(asks.time_ms[0]), 1
-        alone = [worth_s(world.truth, world.memory, *who, items[i : i + 1])[0] for i in range(len(items))]
+        alone = [worth_s(world, *who, [item]) for item in items.tolist()]
         pairs = np.full(len(items), user, np.int32), items, np.full(len(items), asks.time_ms[0])
         assert alone == pytest.approx(world.expected_s(*pairs).tolist(), rel=1e-5)
         best = best_slate(world.truth, world.memory, *who, items, 1)
@@ -65,11 +71,10 @@ def test_no_order_of_the_same_videos_begins_better(world: World) -> None:
     who = 3, world.now_ms + 3_600_000, 0
     items = on(world)[:5]
     chosen = best_slate(world.truth, world.memory, *who, items, 2)
-    worth = worth_s(world.truth, world.memory, *who, chosen)
+    best = [worth_s(world, *who, chosen[:n].tolist()) for n in (1, 2)]
     for first, second in permutations(items.tolist(), 2):
-        other = worth_s(world.truth, world.memory, *who, np.array([first, second], np.int32))
-        assert other[0] <= worth[0]
-        assert first != chosen[0] or other[1] <= worth[1]
+        assert worth_s(world, *who, [first]) <= best[0]
+        assert first != chosen[0] or worth_s(world, *who, [first, second]) <= best[1]
 
 
 def test_what_is_not_there_is_passed_over(world: World) -> None:
@@ -78,5 +83,5 @@ def test_what_is_not_there_is_passed_over(world: World) -> None:
     some = on(world)[:1]
     assert len(gone)
     assert len(best_slate(world.truth, world.memory, *who, gone, K)) == 0
-    assert len(worth_s(world.truth, world.memory, *who, np.array([-1, *gone, *some], np.int32))) == 1
+    assert worth_s(world, *who, [-1, *gone, *some]) == worth_s(world, *who, [*some]) > 0
     assert len(best_slate(world.truth, world.memory, *who, np.zeros(0, np.int32), K)) == 0

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from feedmill.cli import show
 from feedmill.cli.options import Json, writable
@@ -73,9 +72,7 @@ def simulate(
         raise typer.Exit(130)
     write(found, folder)
     show.out.print()
-    show.out.print(tables.comparison(found))
-    for line in tables.experiment(found.experiment) if found.experiment else []:
-        show.out.print(escape(line))
+    show.out.print(tables.ending(found))
     if json is not None:
         json.write_bytes((folder / "simulation.json").read_bytes())
     show.out.print(f"\n[dim]next: feedmill report simulate --dir {folder} --out {folder / 'report'}[/]")

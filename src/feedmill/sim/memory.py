@@ -42,9 +42,3 @@ def grown(memory: Memory, n_users: int, n_videos: int) -> Memory:
 def see(memory: Memory, user: NDArray[np.integer], item: NDArray[np.integer]) -> None:
     """From now on these n pairs count as seen."""
     np.bitwise_or.at(memory.seen, (user, item >> 3), (1 << (item & 7)).astype(np.uint8))
-
-
-def has_seen(memory: Memory, user: NDArray[np.integer], item: NDArray[np.integer]) -> NDArray[np.bool_]:
-    """bool[n] of n pairs."""
-    bits = memory.seen[user, item >> 3] >> (item & 7).astype(np.uint8) & 1
-    return np.asarray(bits > 0)

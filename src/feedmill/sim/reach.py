@@ -1,4 +1,4 @@
-"""What given videos are worth to a person at this moment: the best slate that can be made of them, and any slate."""
+"""The best slate of given videos for a person at this moment; ``regret.slate_seconds`` says what it is worth."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from feedmill.core.batches import Floats, Rows
+from feedmill.core.batches import Rows
 from feedmill.sim.views import NOTHING
 from feedmill.sim.watch import (
     _AUTHOR,
@@ -30,25 +30,17 @@ def best_slate(truth: Truth, memory: Memory, user: int, time_ms: int, page: int,
         items: int32[C] different world rows; what is not on is passed over.
         page: pages that the session has had before: on the first the person is not tired of the session.
     """
-    rows: Rows = _walk(truth, memory, user, time_ms, page, np.ascontiguousarray(items, np.int32), k, True)[0]
+    rows: Rows = _walk(truth, memory, user, time_ms, page, np.ascontiguousarray(items, np.int32), k)
     return rows
 
 
-def worth_s(truth: Truth, memory: Memory, user: int, time_ms: int, page: int, slate: Rows) -> Floats:
-    """float32[<= K] seconds to be expected of each slot of a slate that is looked at to its end; slots with nothing in
-    them, or with a video that is not on, are passed over."""
-    items = np.ascontiguousarray(slate, np.int32)
-    seconds: Floats = _walk(truth, memory, user, time_ms, page, items, len(items), False)[1]
-    return seconds
-
-
 @njit(cache=True, nogil=True)
-def _walk(truth: Any, memory: Any, u: Any, time_ms: Any, page: Any, items: Any, k: Any, is_free: Any) -> Any:
-    """Rows and seconds of up to k slots: of all items the best each time, or the items in their order."""
+def _walk(truth: Any, memory: Any, u: Any, time_ms: Any, page: Any, items: Any, k: Any) -> Any:
+    """Rows of up to k slots: of all that are left the best each time."""
     n, w = len(items), truth.weights
     fatigue = w[_FATIGUE] / truth.stay[u]
     a, topic, author, is_out = np.empty(n), np.zeros(n), np.zeros(n), np.zeros(n, np.bool_)
-    rows, seconds, n_in = np.empty(k, np.int32), np.empty(k, np.float32), 0
+    rows, n_in = np.empty(k, np.int32), 0
     for c in range(n):
         i = items[c]
         is_out[c] = i == NOTHING or not truth.is_on[i]
@@ -67,12 +59,10 @@ def _walk(truth: Any, memory: Any, u: Any, time_ms: Any, page: Any, items: Any, 
             s = mean_s(truth.curve, a[c] - topic[c] - author[c] - fatigue * slot, truth.duration_s[items[c]])
             if s > most:
                 top, most = c, s
-            if not is_free:
-                break
         if top < 0:
             break
         is_out[top] = True
-        rows[slot], seconds[slot], n_in = items[top], most, slot + 1
+        rows[slot], n_in = items[top], slot + 1
         for c in range(n):
             if not is_out[c]:
                 same = np.float32(0)
@@ -80,7 +70,7 @@ def _walk(truth: Any, memory: Any, u: Any, time_ms: Any, page: Any, items: Any, 
                     same += truth.vector[items[top], t] * truth.vector[items[c], t]
                 topic[c] = topic[c] * w[_MEMORY] + w[_TOPIC] * (1.0 - w[_MEMORY]) * same
                 author[c] += w[_AUTHOR] * (truth.author[items[top]] == truth.author[items[c]])
-    return rows[:n_in], seconds[:n_in]
+    return rows[:n_in]
 
 
 @njit(cache=True, nogil=True)

@@ -23,7 +23,8 @@ from feedmill.core.batches import CandidateBatch, Rows
 from feedmill.core.clock import rng
 from feedmill.serve.run import Run
 from feedmill.sim.feeds.chain import ChainFeed
-from feedmill.sim.reach import best_slate, worth_s
+from feedmill.sim.reach import best_slate
+from feedmill.sim.regret import slate_seconds
 from feedmill.sim.views import Asks
 from feedmill.sim.world import World
 
@@ -113,8 +114,7 @@ class Watch:
         return self._worth(ask, best_slate(self._world.truth, self._world.memory, *who, rows, self._slate))
 
     def _worth(self, ask: Asks, slate: Rows) -> float:
-        who = int(ask.user[0]), int(ask.time_ms[0]), int(ask.page[0])
-        return float(worth_s(self._world.truth, self._world.memory, *who, slate).sum())
+        return float(slate_seconds(self._world, ask, slate[None])[0][0])
 
 
 def _by_channel(merged: CandidateBatch) -> list[tuple[str, Rows, Rows]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
 
@@ -124,6 +125,11 @@ def channels(name: str, found: Sequence[Channel]) -> Table:
     for x in found:
         table.add_row(escape(x.name), share(x.alone), share(x.without))
     return table
+
+
+def ending(x: Simulation) -> Group:
+    """What the command ends with: the policies side by side, and the experiment if there was one."""
+    return Group(comparison(x), *map(escape, experiment(x.experiment) if x.experiment else []))
 
 
 def experiment(x: Experiment) -> list[str]:
